@@ -39,7 +39,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 CONTRACTS = ROOT / "contracts"
 ARTIFACTS = ROOT / "medtoken" / "artifacts"
-STATE = ARTIFACTS / ".state"
+STATE = ROOT / "build" / "contracts.json"
 SITE_PACKAGES = Path(sysconfig.get_paths()["purelib"])
 OPENZEPPELIN = ROOT / "node_modules" / "@openzeppelin" / "contracts"
 
@@ -121,11 +121,15 @@ def vyper_compiler() -> str:
 
 
 def compile_vyper(source: str) -> Result:
+    import warnings
+
     import vyper
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
     from vyper.compiler.settings import Settings
+    from vyper.warnings import ContractSizeLimit
 
+    warnings.simplefilter("ignore", ContractSizeLimit)  # main() reports every size
     bundle = FilesystemInputBundle([SITE_PACKAGES, ROOT])
     try:
         file = bundle.load_file(Path(source))
@@ -327,12 +331,12 @@ def forget_the_rest(jobs: list[Job], state: dict[str, Any]) -> None:
             path.unlink()
 
 
-def code_size(name: str) -> int:
-    artifact = json.loads((ARTIFACTS / f"{name}.json").read_text())
+def code_size(path: Path) -> int:
+    artifact = json.loads(path.read_text())
     size = (len(artifact["deployedBytecode"]) - 2) // 2
     if artifact["language"] == "Vyper":  # its immutables are appended to the code
         size += sum(slot["length"] for slot in flatten(artifact["immutableReferences"]))
-    return size
+    return int(size)
 
 
 def flatten(layout: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -343,16 +347,10 @@ def flatten(layout: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield from flatten(value)
 
 
-def report_sizes(names: list[str]) -> list[str]:
-    """Print every contract's size; return those above the limit."""
-    too_big = []
-    for name in names:
-        size = code_size(name)
+def report_sizes(sizes: dict[str, int]) -> None:
+    for name, size in sizes.items():
         note = "  TOO BIG" if size > CODE_LIMIT else "  watch" if size > CODE_WATCH else ""
         print(f"  {name:<28} {size:>6,} bytes {size * 100 // CODE_LIMIT:>4} %{note}")
-        if size > CODE_LIMIT:
-            too_big.append(f"{name} ({size:,})")
-    return too_big
 
 
 @contextmanager
@@ -400,21 +398,21 @@ def main() -> int:
     try:
         with one_build_at_a_time():
             ran, failures = build(force=options.force, workers=options.workers)
-            names = sorted(p.stem for p in ARTIFACTS.glob("*.json"))
-            if not ran and not options.sizes:
-                print(f"{len(names)} contracts are up to date")
-                return 0
-            too_big = report_sizes(names)
+            sizes = {p.stem: code_size(p) for p in sorted(ARTIFACTS.glob("*.json"))}
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    if ran or options.sizes:
+        report_sizes(sizes)
+    too_big = [f"{name} ({size:,})" for name, size in sizes.items() if size > CODE_LIMIT]
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     if too_big:
         print(f"error: over the limit of {CODE_LIMIT:,} bytes: {', '.join(too_big)}.", file=sys.stderr)
     if failures or too_big:
         return 1
-    print(f"{len(names)} contracts built in {time.monotonic() - started:.1f} s")
+    elapsed = f"built in {time.monotonic() - started:.1f} s" if ran else "are up to date"
+    print(f"{len(sizes)} contracts {elapsed}")
     return 0
 
 

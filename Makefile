@@ -1,0 +1,107 @@
+# `make help` lists what there is. Set-up happens by itself, once, and again when a lock file changes.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+BIN := .venv/bin
+STAMPS := .venv/.stamps
+WORKERS ?= 2
+# Anvil comes from PATH where it is installed, else from node_modules (medtoken looks there itself).
+ARGS ?=
+
+# --- set-up -------------------------------------------------------------------------------------
+
+.PHONY: help setup setup-dev
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-15s %s\n", $$1, $$2} \
+	  /^# --- / {gsub(/# --- | -+$$/, ""); printf "\n%s\n", $$0}' $(MAKEFILE_LIST)
+
+setup: $(STAMPS)/demo $(STAMPS)/node $(STAMPS)/package ## Set up what the demo needs (no Ape, no linters)
+
+setup-dev: setup $(STAMPS)/dev $(STAMPS)/ape ## Set up everything: tests, linters, Ape
+
+$(STAMPS)/venv: requirements/bootstrap.txt
+	@scripts/setup venv
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/demo: $(STAMPS)/venv requirements/runtime.txt requirements/build.txt requirements/demo.txt
+	@scripts/setup python runtime build demo
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/demo requirements/dev.txt
+	@scripts/setup python dev
+	@touch $@
+
+$(STAMPS)/package: $(STAMPS)/demo pyproject.toml
+	@scripts/setup package
+	@touch $@
+
+$(STAMPS)/node: $(STAMPS)/venv package.json package-lock.json
+	@scripts/setup node
+	@touch $@
+
+$(STAMPS)/ape: $(STAMPS)/dev $(STAMPS)/node scripts/setup_ape.py
+	@scripts/setup ape
+	@touch $@
+
+# --- daily work ---------------------------------------------------------------------------------
+
+.PHONY: build demo test lint format
+build: setup ## Compile the contracts that changed into medtoken/artifacts
+	@$(BIN)/python scripts/build_contracts.py
+
+demo: build ## Run the main job on real files with a private chain; results in build/demo
+	@$(BIN)/medtoken demo --out build/demo $(ARGS)
+
+test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(ARGS)
+
+lint: build setup-dev ## Check style, types, spelling and what is tracked
+	@$(BIN)/python scripts/lint.py
+
+format: setup-dev ## Format Python and Vyper in place
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+# --- longer work --------------------------------------------------------------------------------
+
+.PHONY: test-all test-campaign test-ape bench-gas dist
+test-all: test test-campaign test-ape ## Run every test
+
+test-campaign: build setup-dev ## Run the long property campaigns and the slow end-to-end tests
+	@HYPOTHESIS_PROFILE=campaign $(BIN)/pytest -n $(WORKERS) -m slow $(ARGS)
+
+test-ape: build setup-dev ## Run the end-to-end flows through Ape
+	@$(BIN)/ape test tests/ape $(ARGS)
+
+bench-gas: build setup-dev ## Measure gas from real receipts into build/bench/gas.json
+	@$(BIN)/python scripts/bench_gas.py --out build/bench/gas.json $(ARGS)
+
+dist: build ## Build the wheel, with the compiled contracts in it, into dist/
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	@ls -1 dist
+
+# --- upkeep -------------------------------------------------------------------------------------
+
+.PHONY: lock clean clean-all
+COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-emit-index-url --no-header
+lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer versions)
+	@for name in bootstrap node dev; do \
+	  echo "==> requirements/$$name.txt"; \
+	  UV_NATIVE_TLS=true $(COMPILE) $(UPGRADE) requirements/$$name.in -o requirements/$$name.txt; done
+	@for name in runtime build demo; do \
+	  echo "==> requirements/$$name.txt"; \
+	  UV_NATIVE_TLS=true $(COMPILE) -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+	@echo "==> package-lock.json"
+	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
+
+clean: ## Remove what builds and runs made
+	rm -rf build dist .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -f medtoken/artifacts/*.json
+
+clean-all: clean ## Remove the environments too
+	rm -rf .venv node_modules
