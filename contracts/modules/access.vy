@@ -38,4 +38,4 @@ def _restricted():
     immediate, delay = staticcall _MANAGER.canCall(
         msg.sender, self, convert(slice(msg.data, 0, 4), bytes4)
     )
-    assert immediate, "access: the caller may not do this"
+    assert immediate, "access: caller may not do this"

@@ -19,6 +19,6 @@ def __init__(deployer: address):
 
 @internal
 def _initialize():
-    assert not self._done, "initializer: already initialised"
-    assert msg.sender == _INITIALIZER, "initializer: the caller may not initialise"
+    assert not self._done, "initializer: done before"
+    assert msg.sender == _INITIALIZER, "initializer: not the deployer"
     self._done = True

@@ -32,8 +32,14 @@ def __init__(name: String[50], version: String[20]):
 
 @internal
 @view
-def _digest(struct_hash: bytes32) -> bytes32:
-    return domain._hash_typed_data_v4(struct_hash)
+def _require(signer: address, struct_hash: bytes32, signature: Bytes[_MAX_SIGNATURE]):
+    """
+    @dev Refuses unless `signer` signed the EIP-712 message with this struct hash, or is the caller itself.
+    """
+    if msg.sender != signer:
+        assert self._signed_by(
+            signer, domain._hash_typed_data_v4(struct_hash), signature
+        ), "signature: not by its owner"
 
 
 @internal
