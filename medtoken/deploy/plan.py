@@ -1,0 +1,242 @@
+"""What a deployment consists of, as a list of steps: the same list on every chain and in the tests.
+
+A step creates one contract or makes one call. Arguments may refer to what an earlier step created
+(``Ref("DataMarket")``), so a plan is plain data that can be printed, resumed and checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from medtoken.chain.abi import abi
+from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, ROLE_ADMINS, Role
+from medtoken.errors import BadInput, DeploymentError
+
+ZERO_ADDRESS = "0x" + "00" * 20
+KINDS = 8
+
+# The people that a deployment names, and the role that each gets in the AccessManager.
+PEOPLE: dict[str, Role] = {
+    "compliance": Role.COMPLIANCE,
+    "exchange": Role.EXCHANGE,
+    "admission": Role.ADMISSION,
+    "sanctions": Role.SANCTIONS,
+    "accreditation": Role.ACCREDITATION,
+    "credentials": Role.CREDENTIALS,
+    "supervisor": Role.SUPERVISOR,
+    "guardian": Role.GUARDIAN,
+}
+
+
+@dataclass(frozen=True)
+class Ref:
+    """The address that an earlier step will have created: a contract's, its proxy's if it has one."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create a contract. With ``proxied`` it is logic, and ``initialize`` runs through a new proxy."""
+
+    name: str
+    args: tuple[Any, ...]
+    proxied: bool = False
+    initialize: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call a function of a contract that was created; ``why`` is shown to the operator."""
+
+    contract: str
+    function: str
+    args: tuple[Any, ...]
+    why: str
+
+
+Step = Create | Call
+
+
+@dataclass(frozen=True)
+class Params:
+    """Everything that a deployment decides: numbers with their reasons, and who holds which role."""
+
+    timelock_delay: int
+    rates: Mapping[str, int]
+    cap: int
+    ceiling: int
+    burn_share: int
+    min_quality: int
+    coefficients: tuple[int, ...]
+    references: tuple[int, ...]
+    operator: str  # proposes to the timelock until governance comes
+    platform: str  # earns the platform's part
+    people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
+
+
+def agreement_text() -> str:
+    """The data-use commitment that every licensee signs by naming its hash when it buys (R12)."""
+    return files("medtoken").joinpath("agreement.md").read_text(encoding="utf-8")
+
+
+def agreement_hash() -> bytes:
+    """SHA-256 of the data-use commitment's text."""
+    return hashlib.sha256(agreement_text().encode()).digest()
+
+
+def load_params(network: str, *, operator: str, platform: str, people: Mapping[str, str]) -> Params:
+    """Read a parameter file: one that ships (``devnet``), or a path to one.
+
+    Raises BadInput when it is missing, malformed or incomplete.
+    """
+    unknown = set(people) - set(PEOPLE)
+    if unknown:
+        raise BadInput(f"no deployment knows the role {', '.join(sorted(unknown))}.")
+    path = Path(network)
+    try:
+        if path.suffix == ".toml":
+            text = path.read_text(encoding="utf-8")
+        else:
+            source = files("medtoken.deploy").joinpath("params", f"{network}.toml")
+            text = source.read_text(encoding="utf-8")
+        data = tomllib.loads(text)
+        params = Params(
+            timelock_delay=int(data["timelock"]["delay"]),
+            rates={k: int(data["rates"][k]) for k in ("provider", "annotator", "platform", "levy")},
+            cap=int(data["usage_token"]["cap"]),
+            ceiling=int(data["treasury"]["ceiling"]),
+            burn_share=int(data["treasury"]["burn_share"]),
+            min_quality=int(data["registry"]["min_quality"]),
+            coefficients=tuple(int(v) for v in data["registry"]["coefficients"]),
+            references=tuple(int(v) for v in data["market"]["references"]),
+            operator=operator,
+            platform=platform,
+            people=dict(people),
+        )
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise BadInput(f"the parameters {network} cannot be read: {error}") from None
+    if len(params.coefficients) != KINDS or len(params.references) != KINDS:
+        raise BadInput(f"the parameters {network} must name {KINDS} coefficients and references.")
+    return params
+
+
+def build_plan(params: Params, deployer: str) -> list[Step]:
+    """The steps that deploy the whole suite and end with a deployer that has no power."""
+    return [
+        Create("AccessManager", (deployer,)),
+        Create(
+            "TimelockController",
+            # Anybody may execute what was proposed and has waited; nobody administers it but itself.
+            (params.timelock_delay, [params.operator], [ZERO_ADDRESS], ZERO_ADDRESS),
+        ),
+        Create("UsageToken", (Ref("AccessManager"),)),
+        Create("ContributionToken", (Ref("AccessManager"),)),
+        Create(
+            "RecordRegistry",
+            (deployer, Ref("AccessManager"), Ref("ContributionToken")),
+            proxied=True,
+            initialize=(list(params.coefficients), params.min_quality),
+        ),
+        Create(
+            "Treasury",
+            (deployer, Ref("AccessManager"), Ref("UsageToken")),
+            proxied=True,
+            initialize=(params.ceiling, params.burn_share),
+        ),
+        Create(
+            "DataMarket",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("UsageToken"),
+                Ref("RecordRegistry"),
+                Ref("Treasury"),
+            ),
+            proxied=True,
+            initialize=(
+                dict(params.rates),
+                params.platform,
+                list(params.references),
+                agreement_hash(),
+            ),
+        ),
+        *_wiring(params),
+        *_permissions(params, deployer),
+    ]
+
+
+def _wiring(params: Params) -> Iterator[Step]:
+    yield Call(
+        "ContributionToken", "bindMinter", (Ref("RecordRegistry"),), "the registry alone mints DCT"
+    )
+    for contract in ("DataMarket", "Treasury"):
+        yield Call(
+            "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"
+        )
+    yield Call("UsageToken", "setCap", (params.cap,), "exchanges may issue DUT up to this a day")
+
+
+def _permissions(params: Params, deployer: str) -> Iterator[Step]:
+    manager = "AccessManager"
+    for contract, functions in FUNCTION_ROLES.items():
+        for role in sorted(set(functions.values())):
+            names = [name for name, held in functions.items() if held is role]
+            selectors = [abi(contract).selector(name) for name in names]
+            yield Call(
+                manager,
+                "setTargetFunctionRole",
+                (Ref(contract), selectors, int(role)),
+                f"{role.name} calls {contract}.{', '.join(names)}",
+            )
+    for role in Role:
+        if role is not Role.ADMIN:
+            yield Call(manager, "labelRole", (int(role), role.name), f"role {int(role)} has a name")
+    for role, holder in CONTRACT_ROLES.items():
+        yield Call(
+            manager, "grantRole", (int(role), Ref(holder), 0), f"{role.name} is held by {holder}"
+        )
+    for name, role in PEOPLE.items():
+        if name in params.people:
+            yield Call(
+                manager,
+                "grantRole",
+                (int(role), params.people[name], 0),
+                f"{role.name} is held by {params.people[name]}",
+            )
+    for role, admin in ROLE_ADMINS.items():
+        yield Call(
+            manager,
+            "setRoleAdmin",
+            (int(role), int(admin)),
+            f"{admin.name} decides who is {role.name}",
+        )
+    yield Call(
+        manager,
+        "grantRole",
+        (int(Role.ADMIN), Ref("TimelockController"), 0),
+        "the timelock administers everything",
+    )
+    yield Call(
+        manager, "renounceRole", (int(Role.ADMIN), deployer), "the deployer ends without any power"
+    )
+
+
+def resolve(value: Any, addresses: Mapping[str, str]) -> Any:
+    """Replace every Ref inside ``value`` by the address that it stands for."""
+    if isinstance(value, Ref):
+        try:
+            return addresses[value.name]
+        except KeyError:
+            raise DeploymentError(f"the plan uses {value.name} before it is created.") from None
+    if isinstance(value, dict):
+        return {k: resolve(v, addresses) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(resolve(v, addresses) for v in value)
+    return value

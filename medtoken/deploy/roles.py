@@ -1,0 +1,61 @@
+"""Who may call what: the one declared table of permissions (R29).
+
+Every restricted function of the suite asks the AccessManager, and this table is what the deployment
+writes into it. A restricted function that is not named here belongs to ADMIN, the timelock.
+Functions that ask something else: ``mint`` of the contribution token (its bound minter), ``burn`` of
+the usage token (a protocol contract), and what patients, licensees and accredited institutions do.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Role(IntEnum):
+    """Role ids in the AccessManager."""
+
+    ADMIN = 0  # the timelock, and nobody else
+    COMPLIANCE = 1  # admits exchanges: the admin of EXCHANGE
+    EXCHANGE = 2  # issues and redeems DUT
+    ADMISSION = 3  # admits participants of DUT
+    SANCTIONS = 4  # freezes accounts
+    ACCREDITATION = 5  # accredits custodians, annotators and attesters
+    CREDENTIALS = 6  # states the credential groups of licensees
+    SUPERVISOR = 7  # suspends licences
+    GUARDIAN = 8  # pauses money in
+    LEVY = 9  # hands levies to the treasury
+    RECOVERY = 10  # moves soulbound tokens to a recovered wallet
+    REDEMPTION = 11  # burns soulbound tokens against services
+
+
+# contract → function → role that may call it
+FUNCTION_ROLES: dict[str, dict[str, Role]] = {
+    "UsageToken": {
+        "issue": Role.EXCHANGE,
+        "redeem": Role.EXCHANGE,
+        "admit": Role.ADMISSION,
+        "setFrozen": Role.SANCTIONS,
+    },
+    "ContributionToken": {
+        "recover": Role.RECOVERY,
+        "burn": Role.REDEMPTION,
+    },
+    "RecordRegistry": {
+        "accredit": Role.ACCREDITATION,
+        "move": Role.ACCREDITATION,
+    },
+    "DataMarket": {
+        "set_licensee": Role.CREDENTIALS,
+        "set_suspended": Role.SUPERVISOR,
+        "pause": Role.GUARDIAN,
+    },
+    "Treasury": {
+        "receive_levy": Role.LEVY,
+    },
+}
+
+# Roles whose members another role names; all others are named by ADMIN.
+ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
+
+# Roles that contracts hold, beside what the parameters give to people.
+CONTRACT_ROLES: dict[Role, str] = {Role.ADMISSION: "DataMarket", Role.LEVY: "DataMarket"}
