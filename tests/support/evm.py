@@ -60,7 +60,8 @@ class Evm:
     nobody = "0x" + "99" * 20
 
     def __init__(self) -> None:
-        self._evm = pyrevm.EVM(gas_limit=30_000_000, spec_id="PRAGUE")
+        env = pyrevm.Env(cfg=pyrevm.CfgEnv(chain_id=CHAIN_ID))
+        self._evm = pyrevm.EVM(env=env, gas_limit=30_000_000, spec_id="PRAGUE")
         self._names: dict[str, str] = {}
         self.time = START
         self.block = 1

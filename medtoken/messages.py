@@ -1,0 +1,236 @@
+"""What people sign: every EIP-712 message of the market, in one place.
+
+Each message knows its types, its hash, and how to ``render()`` itself as sentences for the person
+who signs it. The same types are hashed on the chain (``contracts/modules/``), and the golden vectors in
+``tests/vectors/eip712.json`` hold both to the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, ClassVar
+
+from eth_abi import encode
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak, to_checksum_address
+
+from medtoken import vocabulary
+from medtoken.errors import BadInput, InvalidSignature
+
+DUT = 10**18
+GRAIN = 10**9
+
+_DOMAIN_FIELDS = [
+    {"name": "name", "type": "string"},
+    {"name": "version", "type": "string"},
+    {"name": "chainId", "type": "uint256"},
+    {"name": "verifyingContract", "type": "address"},
+]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """The EIP-712 domain of one deployed market: a signature is good there and nowhere else."""
+
+    chain_id: int
+    market: str
+
+    def data(self) -> dict[str, Any]:
+        """The domain as wallets take it."""
+        return {
+            "name": "medtoken",
+            "version": "1",
+            "chainId": self.chain_id,
+            "verifyingContract": to_checksum_address(self.market),
+        }
+
+
+class Message:
+    """Base of the messages: a frozen dataclass whose fields are the EIP-712 fields, in order."""
+
+    types: ClassVar[tuple[tuple[str, str], ...]]
+
+    def values(self) -> dict[str, Any]:
+        """Field by field, as wallets and the ABI layer take it."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+
+    def type_string(self) -> str:
+        """The EIP-712 type, for example ``Revocation(bytes32 consent)``."""
+        inner = ",".join(f"{kind} {name}" for name, kind in self.types)
+        return f"{type(self).__name__}({inner})"
+
+    def struct_hash(self) -> bytes:
+        """EIP-712 hashStruct. Of a Consent it is the consent's id on the chain."""
+        kinds = ["bytes32", *(kind for _, kind in self.types)]
+        values = [keccak(text=self.type_string()), *self.values().values()]
+        return keccak(encode(kinds, values))
+
+    def typed_data(self, domain: Domain) -> dict[str, Any]:
+        """The whole message as ``eth_signTypedData_v4`` takes it."""
+        name = type(self).__name__
+        return {
+            "types": {
+                "EIP712Domain": _DOMAIN_FIELDS,
+                name: [{"name": n, "type": k} for n, k in self.types],
+            },
+            "primaryType": name,
+            "domain": domain.data(),
+            "message": self.values(),
+        }
+
+    def sign(self, key: bytes | str, domain: Domain) -> bytes:
+        """Sign with a private key; 65 bytes r, s, v with low s."""
+        signable = encode_typed_data(full_message=self.typed_data(domain))
+        return bytes(Account.sign_message(signable, key).signature)
+
+    def signer(self, signature: bytes, domain: Domain) -> str:
+        """The address whose key made ``signature``. Raises InvalidSignature when it is none."""
+        signable = encode_typed_data(full_message=self.typed_data(domain))
+        try:
+            return str(Account.recover_message(signable, signature=signature))
+        except Exception:
+            raise InvalidSignature("The signature is not a well-formed wallet signature.") from None
+
+    def render(self) -> str:
+        """What signing this means, in sentences for the person who signs."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Consent(Message):
+    """A patient's consent (R9): who may use which records for what, where, until when, at what price."""
+
+    patient: str
+    records: bytes
+    purposes: int
+    diseases: bytes
+    licensees: int
+    fields: bytes
+    region: int
+    tier: int
+    patientShare: int  # noqa: N815  the name in the signed type
+    floorPrice: int  # noqa: N815
+    expiry: int
+    nonce: int
+    deadline: int
+
+    types = (
+        ("patient", "address"),
+        ("records", "bytes32"),
+        ("purposes", "uint256"),
+        ("diseases", "bytes32"),
+        ("licensees", "uint256"),
+        ("fields", "bytes32"),
+        ("region", "uint256"),
+        ("tier", "uint256"),
+        ("patientShare", "uint256"),
+        ("floorPrice", "uint256"),
+        ("expiry", "uint256"),
+        ("nonce", "uint256"),
+        ("deadline", "uint256"),
+    )
+
+    def check(self, now: int) -> None:
+        """Refuse, before anybody signs, what the market would refuse. Raises BadInput."""
+        if not (self.records != bytes(32) and self.purposes and self.licensees and self.region):
+            raise BadInput("A consent must name records, purposes, licensees and a region.")
+        if not any(self.purposes >> n & 1 for n, _ in vocabulary.DUO_PERMISSIONS.values()):
+            raise BadInput("A consent must name at least one permitted purpose.")
+        if self.tier not in list(vocabulary.Tier):
+            raise BadInput("A consent must name a tier from 1 (public) to 3 (highly sensitive).")
+        if not 7_000 <= self.patientShare <= 8_000:
+            raise BadInput("The patient's share must be from 70 to 80 per cent.")
+        if self.floorPrice % GRAIN or not 0 <= self.floorPrice <= (2**64 - 1) * GRAIN:
+            raise BadInput("The floor price must be a multiple of 0.000000001 DUT, and no more than 2^64 of those.")
+        if self.expiry <= now or self.expiry >= 2**40:
+            raise BadInput("The consent's expiry has passed, or is not a time.")
+        if self.deadline < now:
+            raise BadInput("The deadline for bringing the signature has passed.")
+
+    def render(self) -> str:
+        """The consent in layers: what it allows first, then its limits, then how to take it back."""
+        codes = vocabulary.duo_names(self.purposes)
+        allowed = [vocabulary.DUO_PERMISSIONS[c][1] for c in codes if c in vocabulary.DUO_PERMISSIONS]
+        limits = [_modifier(c) for c in codes if c not in vocabulary.DUO_PERMISSIONS]
+        who = [
+            next((w for n, (_, w) in vocabulary.GROUPS.items() if n == g), g)
+            for g in vocabulary.group_names(self.licensees)
+        ]
+        lines = [
+            f"You allow {_list(who)} to use your record for {_list(allowed)}, "
+            f"in {vocabulary.region_name(self.region)}, until {_date(self.expiry)}."
+            if self.region != vocabulary.REGIONS["WORLD"][0]
+            else f"You allow {_list(who)} to use your record for {_list(allowed)}, "
+            f"everywhere, until {_date(self.expiry)}.",
+            f"They may see: {vocabulary.profile_words(self.fields)}.",
+        ]
+        if limits:
+            lines.append(f"Conditions: {'; '.join(limits)}.")
+        lines += [
+            f"They pay at least {_dut(self.floorPrice)} DUT for each use or licence. "
+            f"Of the provider's part, {self.patientShare / 100:g} % is yours.",
+            "You can take this back at any time with one signature; every later use then stops. "
+            "What was already released cannot be called back.",
+            f"Record or set of records: 0x{self.records.hex()}.",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Revocation(Message):
+    """A patient takes a consent back (R9). It never expires."""
+
+    consent: bytes
+    types = (("consent", "bytes32"),)
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"You take back the consent 0x{self.consent.hex()}. From the moment this reaches the "
+            "chain nobody can use your record under it any more, and unearned money goes back to "
+            "those who prepaid."
+        )
+
+
+@dataclass(frozen=True)
+class Withdrawal(Message):
+    """An earner has what it earned paid out (R2)."""
+
+    account: str
+    to: str
+    amount: int
+    nonce: int
+    deadline: int
+    types = (
+        ("account", "address"),
+        ("to", "address"),
+        ("amount", "uint256"),
+        ("nonce", "uint256"),
+        ("deadline", "uint256"),
+    )
+
+    def render(self) -> str:
+        """What signing this means."""
+        where = "your own wallet" if self.to.lower() == self.account.lower() else self.to
+        return f"{_dut(self.amount)} DUT of your earnings are paid to {where}, by {_date(self.deadline)}."
+
+
+def _dut(amount: int) -> str:
+    """Base units as DUT, without an exponent and without needless zeros."""
+    text = f"{Decimal(amount) / DUT:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _date(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _list(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def _modifier(code: str) -> str:
+    return vocabulary.DUO_MODIFIERS[code][1] if code in vocabulary.DUO_MODIFIERS else f"as {code} says"
