@@ -65,6 +65,7 @@ lint: build setup-dev ## Check style, types, spelling and what is tracked
 format: setup-dev ## Format Python and Vyper in place
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
+	@$(BIN)/mamushi --quiet --line-length 100 $$(find contracts -name "*.vy" -o -name "*.vyi") || true
 
 # --- longer work --------------------------------------------------------------------------------
 

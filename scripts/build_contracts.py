@@ -12,8 +12,9 @@ A file is compiled again only when it, something it imports, or a compiler has c
 compile are written even when another one fails, so one broken contract does not hold up the rest.
 
 ``metadata.bytecodeHash`` is ``none``: the bytecode then depends on the code and the settings alone,
-not on comments or on the path of a source file, so Ape's build, this one and anybody's rebuild
-from a release are the same to the byte. The sources are committed to by ``sourceHash`` instead.
+not on comments or on the path of a source file, so anybody who rebuilds a release gets the same
+bytes. ``sourceHash`` commits to the sources instead. (Ape cannot be told so: it builds the same
+Vyper to the byte, and the same Solidity but for the hash at its end.)
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ class Job:
 
 @dataclass
 class Result:
+    """What a job made, and what it read to make it."""
+
     artifacts: list[dict[str, Any]] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)  # path -> sha256, repository files only
 
@@ -125,7 +128,7 @@ def compile_vyper(source: str) -> Result:
 
     import vyper
     from vyper.compiler import compile_from_file_input
-    from vyper.compiler.input_bundle import FileInput, FilesystemInputBundle
+    from vyper.compiler.input_bundle import FilesystemInputBundle
     from vyper.compiler.settings import Settings
     from vyper.warnings import ContractSizeLimit
 
@@ -133,7 +136,6 @@ def compile_vyper(source: str) -> Result:
     bundle = FilesystemInputBundle([SITE_PACKAGES, ROOT])
     try:
         file = bundle.load_file(Path(source))
-        assert isinstance(file, FileInput)
         out = compile_from_file_input(
             file,
             input_bundle=bundle,
@@ -219,13 +221,16 @@ def compile_solidity(sources: list[str]) -> Result:
         if file.startswith("contracts/"):
             print(warning.get("formattedMessage", warning["message"]).strip(), file=sys.stderr)
 
-    wanted = {n for s in sources if s.startswith("contracts/standards/") for n in standard_imports(s)}
+    wanted = {
+        n for s in sources if s.startswith("contracts/standards/") for n in standard_imports(s)
+    }
     artifacts = []
     for source, contracts in out["contracts"].items():
         for name, contract in contracts.items():
-            if source in sources or (source.startswith("@openzeppelin/") and name in wanted):
-                if contract["evm"]["bytecode"]["object"]:  # neither abstract nor an interface
-                    artifacts.append(solidity_artifact(name, source, contract))
+            ours = source in sources or (source.startswith("@openzeppelin/") and name in wanted)
+            concrete = contract["evm"]["bytecode"]["object"]  # neither abstract nor an interface
+            if ours and concrete:
+                artifacts.append(solidity_artifact(name, source, contract))
     missing = wanted - {a["name"] for a in artifacts}
     if missing:
         raise BuildError(f"contracts/standards imports no concrete {', '.join(sorted(missing))}.")
@@ -250,7 +255,8 @@ def solidity_artifact(name: str, source: str, contract: dict[str, Any]) -> dict[
         "immutableReferences": evm["deployedBytecode"].get("immutableReferences", {}),
         "storageLayout": contract.get("storageLayout", {}),
         "methodIdentifiers": {k: "0x" + v for k, v in evm["methodIdentifiers"].items()},
-        "sourceHash": "0x" + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
+        "sourceHash": "0x"
+        + hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest(),
     }
 
 
@@ -408,7 +414,9 @@ def main() -> int:
     for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
     if too_big:
-        print(f"error: over the limit of {CODE_LIMIT:,} bytes: {', '.join(too_big)}.", file=sys.stderr)
+        print(
+            f"error: over the limit of {CODE_LIMIT:,} bytes: {', '.join(too_big)}.", file=sys.stderr
+        )
     if failures or too_big:
         return 1
     elapsed = f"built in {time.monotonic() - started:.1f} s" if ran else "are up to date"
