@@ -1,8 +1,8 @@
 """What people sign: every EIP-712 message of the market, in one place.
 
 Each message knows its types, its hash, and how to ``render()`` itself as sentences for the person
-who signs it. The same types are hashed on the chain (``contracts/modules/``), and the golden vectors in
-``tests/vectors/eip712.json`` hold both to the same bytes.
+who signs it. The same types are hashed on the chain (``contracts/modules/``); the golden
+vectors in ``tests/vectors/eip712.json`` hold both to the same bytes.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Message:
 
     def values(self) -> dict[str, Any]:
         """Field by field, as wallets and the ABI layer take it."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     def type_string(self) -> str:
         """The EIP-712 type, for example ``Revocation(bytes32 consent)``."""
@@ -101,7 +101,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Consent(Message):
-    """A patient's consent (R9): who may use which records for what, where, until when, at what price."""
+    """A patient's consent (R9): who may use what, for what, where, until when, at what price."""
 
     patient: str
     records: bytes
@@ -144,7 +144,9 @@ class Consent(Message):
         if not 7_000 <= self.patientShare <= 8_000:
             raise BadInput("The patient's share must be from 70 to 80 per cent.")
         if self.floorPrice % GRAIN or not 0 <= self.floorPrice <= (2**64 - 1) * GRAIN:
-            raise BadInput("The floor price must be a multiple of 0.000000001 DUT, and no more than 2^64 of those.")
+            raise BadInput(
+                "The floor price must be a multiple of 10^9 base units, at most 2^64 times."
+            )
         if self.expiry <= now or self.expiry >= 2**40:
             raise BadInput("The consent's expiry has passed, or is not a time.")
         if self.deadline < now:
@@ -153,18 +155,18 @@ class Consent(Message):
     def render(self) -> str:
         """The consent in layers: what it allows first, then its limits, then how to take it back."""
         codes = vocabulary.duo_names(self.purposes)
-        allowed = [vocabulary.DUO_PERMISSIONS[c][1] for c in codes if c in vocabulary.DUO_PERMISSIONS]
-        limits = [_modifier(c) for c in codes if c not in vocabulary.DUO_PERMISSIONS]
+        known = vocabulary.DUO_PERMISSIONS
+        allowed = [known[code][1] for code in codes if code in known]
+        limits = [_modifier(code) for code in codes if code not in known]
         who = [
-            next((w for n, (_, w) in vocabulary.GROUPS.items() if n == g), g)
-            for g in vocabulary.group_names(self.licensees)
+            vocabulary.GROUPS[name][1] if name in vocabulary.GROUPS else name
+            for name in vocabulary.group_names(self.licensees)
         ]
+        place = vocabulary.region_name(self.region)
+        where = place if self.region == vocabulary.REGIONS["WORLD"][0] else f"in {place}"
         lines = [
             f"You allow {_list(who)} to use your record for {_list(allowed)}, "
-            f"in {vocabulary.region_name(self.region)}, until {_date(self.expiry)}."
-            if self.region != vocabulary.REGIONS["WORLD"][0]
-            else f"You allow {_list(who)} to use your record for {_list(allowed)}, "
-            f"everywhere, until {_date(self.expiry)}.",
+            f"{where}, until {_date(self.expiry)}.",
             f"They may see: {vocabulary.profile_words(self.fields)}.",
         ]
         if limits:
@@ -233,4 +235,5 @@ def _list(words: list[str]) -> str:
 
 
 def _modifier(code: str) -> str:
-    return vocabulary.DUO_MODIFIERS[code][1] if code in vocabulary.DUO_MODIFIERS else f"as {code} says"
+    known = vocabulary.DUO_MODIFIERS
+    return known[code][1] if code in known else f"as {code} says"

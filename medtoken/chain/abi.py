@@ -99,9 +99,7 @@ class Abi:
         values = decode([_type(i) for i in plain], data)
         for item, value in zip(plain, values, strict=True):
             args[item["name"]] = _clean(item, value)
-        return Log(
-            self.name, entry["name"], {i["name"]: args[i["name"]] for i in entry["inputs"]}
-        )
+        return Log(self.name, entry["name"], {i["name"]: args[i["name"]] for i in entry["inputs"]})
 
 
 @cache

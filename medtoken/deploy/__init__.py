@@ -1,0 +1,1 @@
+"""Deploying the suite: parameters, the plan, its resumable execution, and the record of it."""

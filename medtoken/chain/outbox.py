@@ -1,0 +1,88 @@
+"""Transactions that were signed and may have been sent: what a crash must not send twice.
+
+One small file per intent, written (and flushed to disk) before the transaction leaves. A run that
+finds its intent here sends the very same bytes again, whose nonce lets the chain take them once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+from medtoken.errors import StateError
+
+
+class Outbox:
+    """A folder of signed transactions by intent; those without a key go with ``clear``."""
+
+    def __init__(self, folder: Path) -> None:
+        """Use ``folder``, making it when it is not there."""
+        self._folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+
+    def pending(
+        self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
+    ) -> bytes | None:
+        """The signed transaction of an intent, or None when it was never signed."""
+        path = self._path(chain_id, sender, to, data, key)
+        try:
+            return bytes.fromhex(json.loads(path.read_text())["raw"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError):
+            raise StateError(
+                f"The file {path} is damaged; it names a transaction of {sender}."
+            ) from None
+
+    def remember(
+        self,
+        chain_id: int,
+        sender: str,
+        to: str | None,
+        data: bytes,
+        key: str | None,
+        *,
+        raw: bytes,
+    ) -> None:
+        """Keep a signed transaction, on disk before this returns."""
+        path = self._path(chain_id, sender, to, data, key)
+        body = {"chain_id": chain_id, "sender": sender, "key": key, "raw": raw.hex()}
+        write_durably(path, json.dumps(body).encode())
+
+    def forget(
+        self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
+    ) -> None:
+        """Drop an intent whose transaction failed for good."""
+        self._path(chain_id, sender, to, data, key).unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget the intents without a key: the caller has heard what became of them."""
+        for path in self._folder.glob("auto-*.json"):
+            path.unlink(missing_ok=True)
+
+    def _path(
+        self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
+    ) -> Path:
+        intent = key.encode() if key is not None else b"\0" + (to or "").lower().encode() + data
+        name = hashlib.sha256(f"{chain_id}:{sender.lower()}:".encode() + intent).hexdigest()
+        return self._folder / f"{'auto' if key is None else 'once'}-{name[:40]}.json"
+
+
+def write_durably(path: Path, body: bytes, mode: int = 0o600) -> None:
+    """Replace a file's content in one step that a crash cannot leave half done."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
+        out.write(body)
+        out.flush()
+        os.fsync(out.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

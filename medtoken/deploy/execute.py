@@ -1,0 +1,133 @@
+"""Carrying out a deployment plan on a real chain: resumable, never deploying twice.
+
+Every transaction is named by its place in the plan and goes through the outbox, so a run that is
+killed anywhere and started again takes up the same transactions. It ends by checking what it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from medtoken import artifacts
+from medtoken.chain.abi import abi
+from medtoken.chain.node import Node, Receipt, Wallet
+from medtoken.deploy.plan import Call, Create, Params, build_plan, resolve
+from medtoken.deploy.record import DeployedContract, Deployment, integrity
+from medtoken.deploy.roles import Role
+from medtoken.errors import DeploymentError
+
+PROXY = "TransparentUpgradeableProxy"
+Progress = Callable[[str], None]
+
+
+def deploy(
+    node: Node,
+    wallet: Wallet,
+    params: Params,
+    *,
+    network: str,
+    progress: Progress = lambda line: None,
+) -> Deployment:
+    """Deploy the suite and return its record; the wallet ends without any power.
+
+    Raises DeploymentError when what stands on the chain in the end is not what was planned. With a
+    node that has an outbox, run it again after a crash: it continues.
+    """
+    plan = build_plan(params, wallet.address)
+    addresses: dict[str, str] = {}
+    contracts: dict[str, DeployedContract] = {}
+    for number, step in enumerate(plan, 1):
+        # The deployer's address is in the key: another deployer is another deployment.
+        key = f"deploy:{network}:{number}"
+        if isinstance(step, Create):
+            progress(f"[{number}/{len(plan)}] create {step.name}")
+            contracts[step.name] = _create(node, wallet, step, addresses, key)
+        elif isinstance(step, Call):
+            progress(f"[{number}/{len(plan)}] {step.contract}.{step.function}: {step.why}")
+            data = abi(step.contract).call(step.function, *resolve(step.args, addresses))
+            node.send(wallet, addresses[step.contract], data, key=key)
+    deployment = Deployment(node.chain_id, network, wallet.address, contracts)
+    check(node, deployment)
+    return deployment
+
+
+def check(node: Node, deployment: Deployment) -> None:
+    """Check that every contract stands and that power lies where it should. Raises DeploymentError."""
+    if node.chain_id != deployment.chain_id:
+        raise DeploymentError(
+            f"The deployment record is for chain {deployment.chain_id}, "
+            f"but the node is on chain {node.chain_id}."
+        )
+    for contract in deployment.contracts.values():
+        if not node.code(contract.address):
+            raise DeploymentError(
+                f"There is no contract at {contract.address}, where {contract.name} should be."
+            )
+    manager = deployment.address("AccessManager")
+    for holder, wanted in (
+        (deployment.address("TimelockController"), True),
+        (deployment.deployer, False),
+    ):
+        data = abi("AccessManager").call("hasRole", int(Role.ADMIN), holder)
+        held, _ = abi("AccessManager").result("hasRole", node.call(manager, data))
+        if held is not wanted:
+            state = "still has" if held else "lacks"
+            raise DeploymentError(f"{holder} {state} the admin role after the deployment.")
+
+
+def _create(
+    node: Node, wallet: Wallet, step: Create, addresses: dict[str, str], key: str
+) -> DeployedContract:
+    args = resolve(step.args, addresses)
+    made = _send_creation(node, wallet, step.name, args, key)
+    address, initialize, logic = _created(made), None, None
+    receipt = made
+    if step.proxied:
+        logic = address
+        initialize = resolve(step.initialize, addresses)
+        data = abi(step.name).call("initialize", *initialize)
+        owner = addresses["TimelockController"]
+        receipt = _send_creation(node, wallet, PROXY, (logic, owner, data), f"{key}:proxy")
+        address = _created(receipt)
+    addresses[step.name] = address
+    artifact = artifacts.load(step.name)
+    return DeployedContract(
+        name=step.name,
+        address=address,
+        proxy=step.proxied,
+        implementation=logic,
+        block=receipt.block,
+        tx="0x" + receipt.tx.hex(),
+        implementation_tx="0x" + made.tx.hex() if step.proxied else None,
+        constructor=_plain(args),
+        initialize=_plain(initialize) if initialize is not None else None,
+        compiler={**artifact["compiler"], "settings": artifact["settings"]},
+        integrity=integrity(step.name),
+    )
+
+
+def _send_creation(
+    node: Node, wallet: Wallet, name: str, args: tuple[Any, ...], key: str
+) -> Receipt:
+    code = bytes.fromhex(artifacts.load(name)["bytecode"].removeprefix("0x"))
+    return node.send(wallet, None, code + abi(name).construct(*args), key=key)
+
+
+def _created(receipt: Receipt) -> str:
+    if receipt.contract is None:
+        raise DeploymentError(f"Transaction 0x{receipt.tx.hex()} created no contract.")
+    return receipt.contract
+
+
+def _plain(value: Any) -> Any:
+    """Arguments as JSON: bytes as hex, big numbers as text."""
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value]
