@@ -130,6 +130,15 @@ class Evm:
             self.time, self.block = time, block
             self._set_block()
 
+    def insert_code(self, address: str, code: bytes) -> None:
+        """Put code at an address that nothing has touched yet. An anchor does not undo it."""
+        info = pyrevm.AccountInfo(nonce=1, code=code)
+        self._evm.insert_account_info(address, info)
+
+    def events(self) -> list[str]:
+        """Names of the suite's events in the last transaction, in order."""
+        return [log.event for log in self.logs]
+
     def event(self, name: str) -> dict[str, Any]:
         """Arguments of the one event of this name in the last transaction."""
         found = [log.args for log in self.logs if log.event == name]

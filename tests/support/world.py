@@ -1,0 +1,444 @@
+"""The deployed suite with people in it, and short ways to say what they do.
+
+An ``Actor`` is an address with a key, so it goes wherever an address goes. A ``World`` is the suite as
+the real plan deploys it; ``World.settle_in`` adds what every story starts from: accredited
+institutions, a licensee with a credential and a deposit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_utils import keccak
+
+from medtoken import vocabulary
+from medtoken.chain.abi import abi
+from medtoken.deploy.plan import PEOPLE, agreement_hash, load_params
+from medtoken.messages import Consent, Domain, Revocation, Withdrawal
+from support.evm import CHAIN_ID, PROXY, Contract, Evm, Reverted, deploy_suite
+
+DUT = 10**18
+DAY = 86_400
+YEAR = 365 * DAY
+ZERO = "0x" + "00" * 20
+NONE = bytes(32)
+TAIWAN = 158
+FIXED, METERED = 1, 2
+MILLION = 10**6
+
+# Fields of packed words: name → (lowest bit, width).
+CONSENT_FIELDS = {
+    "patient": (0, 160),
+    "expiry": (160, 40),
+    "revoked": (200, 40),
+    "share": (240, 16),
+}
+LICENSEE_FIELDS = {
+    "deposit": (0, 128),
+    "groups": (128, 96),
+    "region": (224, 16),
+    "flags": (240, 16),
+}
+EARNINGS_FIELDS = {"earned": (0, 128), "nonce": (128, 64), "rest": (192, 64)}
+TERM_FIELDS = {
+    "price": (0, 64),
+    "end": (64, 40),
+    "epoch": (104, 16),
+    "flags": (120, 16),
+    "start": (136, 40),
+    "settled": (176, 40),
+    "rest": (216, 40),
+}
+METER_FIELDS = {
+    "price": (0, 64),
+    "end": (64, 40),
+    "epoch": (104, 16),
+    "flags": (120, 16),
+    "units": (136, 40),
+    "used": (176, 40),
+    "settled": (216, 40),
+}
+RATES_FIELDS = {
+    "provider": (0, 16),
+    "annotator": (16, 16),
+    "platform": (32, 16),
+    "levy": (48, 16),
+    "epoch": (64, 16),
+    "paused": (80, 1),
+}
+RECORD_FIELDS = {
+    "owner": (0, 160),
+    "custodian": (160, 24),
+    "annotator": (184, 24),
+    "kind": (208, 4),
+    "tier": (212, 2),
+    "region": (214, 10),
+    "quality": (224, 7),
+    "dvi": (231, 7),
+    "attested": (238, 1),
+    "minted": (239, 1),
+    "superseded": (240, 1),
+    "rest": (241, 15),
+}
+
+
+def unpack(word: int, fields: dict[str, tuple[int, int]]) -> dict[str, int]:
+    """A packed word field by field."""
+    return {name: (word >> at) & ((1 << width) - 1) for name, (at, width) in fields.items()}
+
+
+def pack(fields: dict[str, tuple[int, int]], **values: int) -> int:
+    """The word with these values; a value that does not fit is the test's mistake."""
+    word = 0
+    for name, value in values.items():
+        at, width = fields[name]
+        assert 0 <= value < 1 << width, f"{name} does not fit {width} bits"
+        word |= value << at
+    return word
+
+
+class Actor(str):
+    """An account: its address as text, with its key and the name that it has in the tests."""
+
+    name: str
+    key: bytes
+
+    def __new__(cls, name: str) -> Actor:
+        key = keccak(text=f"medtoken test account {name}")
+        actor = super().__new__(cls, Account.from_key(key).address)
+        actor.name, actor.key = name, key
+        return actor
+
+    def __repr__(self) -> str:
+        return f"{self.name}({self!s})"
+
+
+@dataclass(frozen=True)
+class People:
+    """Every account that the tests know, by role."""
+
+    # holders of roles, as the deployment names them
+    deployer: Actor
+    operator: Actor  # proposes to the timelock
+    platform: Actor  # earns the platform's part
+    compliance: Actor
+    exchange: Actor
+    admission: Actor
+    sanctions: Actor
+    accreditation: Actor
+    credentials: Actor
+    supervisor: Actor
+    guardian: Actor
+    # participants
+    patient: Actor
+    other_patient: Actor
+    licensee: Actor
+    other_licensee: Actor
+    custodian: Actor
+    other_custodian: Actor
+    annotator: Actor
+    attester: Actor
+    # nobody in particular
+    relay: Actor
+    stranger: Actor
+
+
+def people() -> People:
+    """The same accounts in every test."""
+    return People(**{name: Actor(name) for name in People.__dataclass_fields__})
+
+
+@contextmanager
+def refused(sentence: str) -> Iterator[None]:
+    """The call inside reverts with exactly this sentence."""
+    with pytest.raises(Reverted) as caught:
+        yield
+    assert str(caught.value) == sentence
+
+
+class World:
+    """The suite on one in-process chain, and its people."""
+
+    def __init__(self) -> None:
+        self.evm = Evm()
+        self.people = people()
+        self.params = load_params(
+            "devnet",
+            operator=self.people.operator,
+            platform=self.people.platform,
+            people={name: getattr(self.people, name) for name in PEOPLE},
+        )
+        self.suite = deploy_suite(self.evm, self.params, self.people.deployer)
+        self.market = self.suite["DataMarket"]
+        self.registry = self.suite["RecordRegistry"]
+        self.treasury = self.suite["Treasury"]
+        self.dut = self.suite["UsageToken"]
+        self.dct = self.suite["ContributionToken"]
+        self.manager = self.suite["AccessManager"]
+        self.timelock = self.suite["TimelockController"]
+        self.domain = Domain(CHAIN_ID, self.market.address)
+        self._fresh = count(1)
+
+    @property
+    def now(self) -> int:
+        return self.evm.time
+
+    def fresh(self, what: str = "value") -> bytes:
+        """32 bytes that no other call returned, the same in every run."""
+        return hashlib.sha256(f"{what} {next(self._fresh)}".encode()).digest()
+
+    def new_actor(self) -> Actor:
+        """A plain account that nobody has seen."""
+        return Actor(f"fresh {next(self._fresh)}")
+
+    # ------------------------------------------------------------- setting the scene
+
+    def settle_in(self) -> World:
+        """Accredit the institutions, admit who holds DUT, give the licensees credentials and money."""
+        p = self.people
+        for who, capability in (
+            (p.custodian, vocabulary.Capability.CUSTODIAN),
+            (p.annotator, vocabulary.Capability.ANNOTATOR),
+            (p.attester, vocabulary.Capability.ATTESTER),
+            (p.other_custodian, vocabulary.Capability.CUSTODIAN),
+        ):
+            self.accredit(who, int(capability))
+        for who in (p.exchange, p.licensee, p.other_licensee, p.platform, p.custodian, p.annotator):
+            self.admit(who)
+        for who in (p.licensee, p.other_licensee):
+            self.license(who)
+            self.fund(who, MILLION * DUT)
+            self.dut.approve(self.market.address, 2**256 - 1, sender=who)
+            self.market.deposit(who, MILLION * DUT // 2, sender=who)
+        return self
+
+    def accredit(self, who: str, capabilities: int) -> int:
+        return int(self.registry.accredit(who, capabilities, sender=self.people.accreditation))
+
+    def number(self, who: str) -> int:
+        """The number of the institution at an account, or zero."""
+        return int(self.registry.number_of(who))
+
+    def admit(self, who: str) -> None:
+        self.dut.admit(who, sender=self.people.admission)
+
+    def fund(self, who: str, amount: int) -> None:
+        """Issue DUT to an account that may hold it."""
+        self.dut.issue(who, amount, self.fresh("payment"), sender=self.people.exchange)
+
+    def license(
+        self, who: str, groups: Sequence[str] = ("pharma",), region: int = TAIWAN, flags: int = 0
+    ) -> None:
+        """State the credential groups of a licensee."""
+        bits = vocabulary.group_mask(groups)
+        self.market.set_licensee(who, bits, region, flags, sender=self.people.credentials)
+
+    def as_timelock(self, contract: Contract, function: str, *args: Any) -> None:
+        """Have the operator propose a call and the timelock make it."""
+        data = contract.abi.call(function, *args)
+        self.timelock_call(contract.address, data)
+
+    def timelock_call(self, to: str, data: bytes) -> None:
+        salt = self.fresh("salt")
+        delay = self.params.timelock_delay
+        self.timelock.schedule(to, 0, data, NONE, salt, delay, sender=self.people.operator)
+        self.evm.warp(delay)
+        self.timelock.execute(to, 0, data, NONE, salt, sender=self.people.stranger)
+
+    # ------------------------------------------------------------- records
+
+    def draft(self, **changes: Any) -> dict[str, Any]:
+        """A well-formed draft of the patient's health record, annotated."""
+        return {
+            "owner": self.people.patient,
+            "fingerprint": self.fresh("fingerprint"),
+            "tag": self.fresh("tag"),
+            "content": self.fresh("content"),
+            "codec": 85,
+            "size": 123_456,
+            "kind": 1,
+            "tier": 2,
+            "region": TAIWAN,
+            "codes": self.fresh("codes"),
+            "annotator": self.number(self.people.annotator),
+            "previous": NONE,
+        } | changes
+
+    def scores(self, **changes: Any) -> dict[str, Any]:
+        """One unit at a quality of 85 and a DVI at which reference prices hold."""
+        base = {
+            "units": 1000,
+            "completeness": 80,
+            "annotation": 90,
+            "dvi": 85,
+            "method": b"\1" * 32,
+        }
+        return base | changes
+
+    def register(self, sender: str | None = None, **changes: Any) -> bytes:
+        """Register a record; what is not said is as in ``draft``."""
+        sender = sender or self.people.custodian
+        return bytes(self.registry.register(self.draft(**changes), sender=sender))
+
+    def attest(self, record: bytes, **changes: Any) -> int:
+        scores = self.scores(**changes)
+        return int(self.registry.attest(record, scores, sender=self.people.attester))
+
+    def record(self, *, dvi: int = 85, **changes: Any) -> bytes:
+        """A registered and attested record."""
+        record = self.register(**changes)
+        self.attest(record, dvi=dvi)
+        return record
+
+    # ------------------------------------------------------------- consents
+
+    def consent(self, records: bytes, **changes: Any) -> Consent:
+        """A consent of the patient to research by pharma in Taiwan, not commercial, for a year."""
+        values = {
+            "patient": str(self.people.patient),
+            "records": records,
+            "purposes": vocabulary.duo_mask(["HMB", "NCU"]),
+            "diseases": NONE,
+            "licensees": vocabulary.group_mask(["research", "pharma"]),
+            "fields": vocabulary.profile_hash("de-identified"),
+            "region": TAIWAN,
+            "tier": 2,
+            "patientShare": 7500,
+            "floorPrice": 50 * DUT,
+            "expiry": self.now + YEAR,
+            "nonce": int.from_bytes(self.fresh("nonce")),
+            "deadline": self.now + 3600,
+        }
+        return Consent(**(values | changes))
+
+    def grant(self, consent: Consent, signer: Actor | None = None) -> bytes:
+        """Sign a consent as the patient and relay it; returns its id."""
+        signature = consent.sign((signer or self.people.patient).key, self.domain)
+        relay = self.people.relay
+        return bytes(self.market.grant_consent(consent.values(), signature, sender=relay))
+
+    def granted(self, records: bytes | None = None, **changes: Any) -> Consent:
+        """A consent that is on the chain, by default over a new record."""
+        consent = self.consent(records or self.record(), **changes)
+        self.grant(consent)
+        return consent
+
+    def revoke(self, consent: Consent, signer: Actor | None = None) -> None:
+        """Sign a revocation as the patient and relay it."""
+        consent_id = consent.struct_hash()
+        signature = Revocation(consent_id).sign((signer or self.people.patient).key, self.domain)
+        self.market.revoke_consent(consent_id, signature, sender=self.people.relay)
+
+    # ------------------------------------------------------------- licences
+
+    def order(self, consent: Consent, **changes: Any) -> dict[str, Any]:
+        """An order for ten units that fits the consent; ``form=FIXED`` makes it one of 90 days."""
+        fixed = changes.get("form") == FIXED
+        return {
+            "record": consent.records,
+            "form": METERED,
+            "units": 0 if fixed else 10,
+            "end": self.now + 90 * DAY,
+            "purposes": vocabulary.duo_mask(["HMB", "NCU"]),
+            "diseases": NONE,
+            "maxPrice": 2**256 - 1,
+            "agreement": agreement_hash(),
+            "salt": 0,
+        } | changes
+
+    def buy(
+        self,
+        consent: Consent,
+        *,
+        sender: str | None = None,
+        proof: Sequence[bytes] = (),
+        **changes: Any,
+    ) -> dict[str, Any]:
+        """Buy what ``order`` says; returns the reference that names the licence."""
+        buyer = sender or self.people.licensee
+        order = self.order(consent, **changes)
+        self.market.buy_licence(order, consent.values(), list(proof), sender=buyer)
+        return {
+            "consent": consent.struct_hash(),
+            "record": order["record"],
+            "licensee": str(buyer),
+            "salt": order["salt"],
+        }
+
+    def use(self, ref: dict[str, Any], units: int = 1, sender: str | None = None) -> None:
+        self.market.use_licence(
+            ref["consent"], ref["record"], ref["salt"], units, sender=sender or ref["licensee"]
+        )
+
+    def settle(self, *refs: dict[str, Any]) -> None:
+        self.market.settle(list(refs), sender=self.people.relay)
+
+    def licence(self, ref: dict[str, Any]) -> int:
+        """The stored word of a licence."""
+        return int(self.market.licence_word(self.market.licence_id(ref)))
+
+    def meter(self, ref: dict[str, Any]) -> dict[str, int]:
+        return unpack(self.licence(ref), METER_FIELDS)
+
+    def term(self, ref: dict[str, Any]) -> dict[str, int]:
+        return unpack(self.licence(ref), TERM_FIELDS)
+
+    # ------------------------------------------------------------- money
+
+    def deposit_of(self, who: str) -> int:
+        return unpack(self.market.licensee_word(who), LICENSEE_FIELDS)["deposit"]
+
+    def earned(self, who: str) -> int:
+        return unpack(self.market.earnings_word(who), EARNINGS_FIELDS)["earned"]
+
+    def nonce(self, who: str) -> int:
+        return unpack(self.market.earnings_word(who), EARNINGS_FIELDS)["nonce"]
+
+    def earn(self, *, uses: int = 10, **changes: Any) -> Consent:
+        """Have the patient and the others earn from metered uses of a new record."""
+        consent = self.granted(**changes)
+        ref = self.buy(consent, units=uses)
+        self.use(ref, uses)
+        self.settle(ref)
+        return consent
+
+    def withdrawal(self, account: Actor, amount: int, **changes: Any) -> Withdrawal:
+        values = {
+            "account": str(account),
+            "to": str(account),
+            "amount": amount,
+            "nonce": self.nonce(account),
+            "deadline": self.now + 3600,
+        }
+        return Withdrawal(**(values | changes))
+
+    def withdraw(self, message: Withdrawal, signer: Actor, sender: str | None = None) -> None:
+        """Sign a withdrawal and relay it."""
+        self.market.withdraw(
+            message.account,
+            message.to,
+            message.amount,
+            message.deadline,
+            message.sign(signer.key, self.domain),
+            sender=sender or self.people.relay,
+        )
+
+    # ------------------------------------------------------------- deployments of single pieces
+
+    def proxied(
+        self, name: str, args: Sequence[Any], initialize: Sequence[Any], **who: str
+    ) -> Contract:
+        """Deploy logic and a proxy that initialises it; ``sender`` creates the proxy."""
+        deployer = self.people.deployer
+        made = self.evm.deploy(name, *args, sender=who.get("logic_sender", deployer))
+        data = abi(name).call("initialize", *initialize)
+        sender = who.get("sender", deployer)
+        proxy = self.evm.deploy(PROXY, made.address, self.timelock.address, data, sender=sender)
+        return self.evm.contract(name, proxy.address)
