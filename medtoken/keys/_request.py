@@ -1,0 +1,167 @@
+"""What a licensee signs to get a share: the EIP-712 message ``KeyRequest``."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.signers.local import LocalAccount
+from eth_utils import is_address, keccak, to_canonical_address, to_checksum_address
+
+from medtoken.errors import BadInput, KeyRefused
+
+_INFO = b"medtoken key release v1"
+_TYPES = {
+    "KeyRequest": [
+        {"name": "licence", "type": "bytes32"},
+        {"name": "record", "type": "bytes32"},
+        {"name": "requester", "type": "address"},
+        {"name": "publicKeyHash", "type": "bytes32"},
+        {"name": "keeper", "type": "bytes32"},
+        {"name": "nonce", "type": "uint256"},
+        {"name": "blockNumber", "type": "uint256"},
+        {"name": "expiry", "type": "uint256"},
+    ],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRequest:
+    """A licensee asks one keeper for its share of one record's key, under one licence."""
+
+    chain_id: int
+    market: str
+    """Address of the market that issued the licence; verifies the signature's domain."""
+    licence: bytes
+    """The licence's id, 32 bytes."""
+    record: bytes
+    """The record's id, 32 bytes."""
+    requester: str
+    """Address of the licensee, which signs."""
+    public_key_hash: bytes
+    """``HpkePublicKey.fingerprint`` of the key that the share shall be sealed to, 32 bytes."""
+    block: int
+    """The keeper must have seen this block as final: the one in which the licence was bought."""
+    expiry: int
+    """Unix time in seconds from which on the request is void."""
+    keeper: bytes = bytes(32)
+    """The keeper's id, 32 bytes; ``for_keeper`` sets it."""
+    nonce: int = field(default_factory=lambda: secrets.randbits(256))
+    """A keeper answers each of a requester's nonces once."""
+
+    def __post_init__(self) -> None:
+        if any(
+            len(word) != 32
+            for word in (self.licence, self.record, self.public_key_hash, self.keeper)
+        ):
+            raise BadInput("licence, record, public key hash and keeper have 32 bytes each")
+        for address in (self.market, self.requester):
+            if not is_address(address):
+                raise BadInput(f"{address!r} is not an address")
+        for number in (self.chain_id, self.block, self.expiry, self.nonce):
+            if not 0 <= number < 1 << 256:
+                raise BadInput("chain id, block, expiry and nonce are never negative")
+        object.__setattr__(self, "market", to_checksum_address(self.market))
+        object.__setattr__(self, "requester", to_checksum_address(self.requester))
+
+    def for_keeper(self, keeper: bytes) -> KeyRequest:
+        """The same request to this keeper, with a fresh nonce."""
+        return replace(self, keeper=keeper, nonce=secrets.randbits(256))
+
+    def typed_data(self) -> dict[str, Any]:
+        """The full EIP-712 message, as a wallet's ``eth_signTypedData_v4`` takes it."""
+        return {
+            "types": {
+                "EIP712Domain": [
+                    {"name": "name", "type": "string"},
+                    {"name": "version", "type": "string"},
+                    {"name": "chainId", "type": "uint256"},
+                    {"name": "verifyingContract", "type": "address"},
+                ],
+                **_TYPES,
+            },
+            "primaryType": "KeyRequest",
+            "domain": {
+                "name": "medtoken key keeper",
+                "version": "1",
+                "chainId": self.chain_id,
+                "verifyingContract": self.market,
+            },
+            "message": {
+                "licence": "0x" + self.licence.hex(),
+                "record": "0x" + self.record.hex(),
+                "requester": self.requester,
+                "publicKeyHash": "0x" + self.public_key_hash.hex(),
+                "keeper": "0x" + self.keeper.hex(),
+                "nonce": self.nonce,
+                "blockNumber": self.block,
+                "expiry": self.expiry,
+            },
+        }
+
+    def signable(self) -> SignableMessage:
+        """The message in the form that eth_account signs and recovers."""
+        return encode_typed_data(full_message=self.typed_data())
+
+    def digest(self) -> bytes:
+        """The 32-byte EIP-712 digest."""
+        message = self.signable()
+        return keccak(b"\x19" + message.version + message.header + message.body)
+
+    def info(self) -> bytes:
+        """What HPKE binds the sealed share to: this request and no other."""
+        return b"".join(
+            (
+                _INFO,
+                self.chain_id.to_bytes(32, "big"),
+                to_canonical_address(self.market),
+                self.record,
+                self.licence,
+                self.keeper,
+                to_canonical_address(self.requester),
+                self.digest(),
+            )
+        )
+
+    def render(self) -> str:
+        """The request as a sentence for the person who signs it."""
+        until = datetime.fromtimestamp(self.expiry, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        return (
+            f"Ask key keeper 0x{self.keeper.hex()} for its share of the key of record "
+            f"0x{self.record.hex()} under licence 0x{self.licence.hex()}, as {self.requester}, "
+            f"on chain {self.chain_id}; valid until {until}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedKeyRequest:
+    """A key request as it is sent to a keeper."""
+
+    request: KeyRequest
+    public_key: bytes
+    """The encoded HPKE public key behind ``request.public_key_hash``."""
+    signature: bytes
+    """65 bytes: r, s, v."""
+
+    def check_signature(self) -> None:
+        """KeyRefused unless the requester itself signed exactly this request."""
+        try:
+            signer = Account.recover_message(self.request.signable(), signature=self.signature)
+        except Exception as error:  # eth_keys and eth_account raise many kinds
+            raise KeyRefused("the request's signature is malformed") from error
+        if signer != self.request.requester:
+            raise KeyRefused("the request was not signed by its requester")
+
+
+def sign_with(account: LocalAccount) -> Callable[[KeyRequest], bytes]:
+    """A signer for ``release_key`` from a key held in this process; returns 65 bytes."""
+
+    def sign(request: KeyRequest) -> bytes:
+        return bytes(account.sign_message(request.signable()).signature)
+
+    return sign

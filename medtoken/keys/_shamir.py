@@ -1,0 +1,106 @@
+"""Two-of-three shares of a 32-byte record key, each checkable on its own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from Crypto.Protocol.SecretSharing import Shamir
+
+from medtoken.errors import BadInput, IntegrityError
+
+THRESHOLD = 2
+SHARES = 3
+_LABEL = b"medtoken key share v1"
+_FORMAT = struct.Struct(">B32sIB32s96s")
+_FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One keeper's share of one record's key."""
+
+    record: bytes
+    """The record's id, 32 bytes."""
+    version: int
+    """1 for the first split; each new split of the same key counts one up."""
+    index: int
+    """1, 2 or 3."""
+    value: bytes = field(repr=False)
+    """32 bytes: the shares of the key's two halves, both at ``index``. Secret."""
+    commitments: tuple[bytes, ...]
+    """Each share's SHA-256 commitment in the order of the indices, 32 bytes each. Not secret."""
+
+    def __post_init__(self) -> None:
+        if len(self.record) != 32 or len(self.value) != 32:
+            raise BadInput("a share has a record id and a value of 32 bytes each")
+        if not 1 <= self.index <= SHARES or not 1 <= self.version < 1 << 32:
+            raise BadInput("a share's index is 1 to 3 and its version is 1 or more")
+        if len(self.commitments) != SHARES or any(len(one) != 32 for one in self.commitments):
+            raise BadInput("a share carries three commitments of 32 bytes")
+
+    @property
+    def genuine(self) -> bool:
+        """Whether the share is the one that its own list of commitments names."""
+        commitment = _commit(self.record, self.version, self.index, self.value)
+        return hmac.compare_digest(commitment, self.commitments[self.index - 1])
+
+    def __bytes__(self) -> bytes:
+        return _FORMAT.pack(
+            _FORMAT_VERSION,
+            self.record,
+            self.version,
+            self.index,
+            self.value,
+            b"".join(self.commitments),
+        )
+
+    @classmethod
+    def from_bytes(cls, binary: bytes) -> Share:
+        """Read what ``bytes(share)`` wrote; BadInput if it is anything else."""
+        if len(binary) != _FORMAT.size or binary[0] != _FORMAT_VERSION:
+            raise BadInput("these bytes are not a key share of version 1")
+        _, record, version, index, value, commitments = _FORMAT.unpack(binary)
+        parts = tuple(commitments[at : at + 32] for at in range(0, 96, 32))
+        return cls(record, version, index, value, parts)
+
+
+def split(dek: bytes, record: bytes, version: int = 1) -> list[Share]:
+    """Three shares of a 32-byte key, any two of which give it back; one alone says nothing."""
+    if len(dek) != 32:
+        raise BadInput(f"a record key has 32 bytes, not {len(dek)}")
+    halves = [Shamir.split(THRESHOLD, SHARES, half, ssss=False) for half in (dek[:16], dek[16:])]
+    values = [low + high for (_, low), (_, high) in zip(*halves, strict=True)]
+    indices = range(1, SHARES + 1)
+    commitments = tuple(
+        _commit(record, version, index, value) for index, value in zip(indices, values, strict=True)
+    )
+    return [
+        Share(record, version, index, value, commitments)
+        for index, value in zip(indices, values, strict=True)
+    ]
+
+
+def combine(shares: Sequence[Share]) -> bytes:
+    """The 32-byte key from two shares of one split.
+
+    IntegrityError if they are not two different, genuine shares of the same split.
+    """
+    if len(shares) != THRESHOLD or shares[0].index == shares[1].index:
+        raise IntegrityError("two different shares are needed")
+    if len({(share.record, share.version, share.commitments) for share in shares}) != 1:
+        raise IntegrityError("the shares are not of the same split")
+    if not all(share.genuine for share in shares):
+        raise IntegrityError("a share is not the one that was committed to")
+    return b"".join(
+        Shamir.combine([(share.index, share.value[half]) for share in shares], ssss=False)
+        for half in (slice(0, 16), slice(16, 32))
+    )
+
+
+def _commit(record: bytes, version: int, index: int, value: bytes) -> bytes:
+    position = struct.pack(">IB", version, index)
+    return hashlib.sha256(_LABEL + record + position + value).digest()
