@@ -149,6 +149,10 @@ class Node:
         """The newest block."""
         return self._block("latest")
 
+    def final(self) -> Block:
+        """The newest block that the node holds final; permissions are read there (R34)."""
+        return self._block("finalized")
+
     def block(self, number: int) -> Block:
         """A block by number. Raises BadInput when the node has none."""
         return self._block(number)

@@ -15,7 +15,11 @@ from medtoken.errors import StateError
 
 
 class Outbox:
-    """A folder of signed transactions by intent; those without a key go with ``clear``."""
+    """A folder of signed transactions by intent.
+
+    Intents whose key starts with ``auto:``, and those without a key (which are known by the bytes
+    they send), are forgotten by ``clear``; the others stay and are carried out once for ever.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Use ``folder``, making it when it is not there."""
@@ -61,7 +65,7 @@ class Outbox:
         self._path(chain_id, sender, to, data, key).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget the intents without a key: the caller has heard what became of them."""
+        """Forget the passing intents: whoever asked for them has heard what became of them."""
         for path in self._folder.glob("auto-*.json"):
             path.unlink(missing_ok=True)
 
@@ -70,7 +74,8 @@ class Outbox:
     ) -> Path:
         intent = key.encode() if key is not None else b"\0" + (to or "").lower().encode() + data
         name = hashlib.sha256(f"{chain_id}:{sender.lower()}:".encode() + intent).hexdigest()
-        return self._folder / f"{'auto' if key is None else 'once'}-{name[:40]}.json"
+        passing = key is None or key.startswith("auto:")
+        return self._folder / f"{'auto' if passing else 'once'}-{name[:40]}.json"
 
 
 def write_durably(path: Path, body: bytes, mode: int = 0o600) -> None:

@@ -4,7 +4,7 @@ The format is specified to the byte in ``docs/format.md``.
 """
 
 from ._format import Manifest, Trailer
-from ._open import SealedReader, open_sealed
+from ._open import SealedReader, open_sealed, read_trailer
 from ._seal import Sealed, SealStream, seal
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "SealedReader",
     "Trailer",
     "open_sealed",
+    "read_trailer",
     "seal",
 ]

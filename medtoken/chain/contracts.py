@@ -1,0 +1,431 @@
+"""The suite's contracts as Python objects: one class per contract, one method per function used.
+
+Amounts are base units, times unix seconds, ids and hashes 32 bytes. A method that sends takes the
+sender's wallet first and an optional ``key`` that names the intent (see ``Node.send``); it returns
+the receipt. A revert raises the exception that ``node.refused`` maps its sentence to.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_utils import keccak
+
+from medtoken.chain.abi import Log, abi
+from medtoken.chain.node import Node, RawLog, Receipt, Wallet
+from medtoken.chain.words import (
+    ConsentWord,
+    EarningsWord,
+    Facts,
+    LicenceWord,
+    LicenseeWord,
+    RatesWord,
+)
+from medtoken.deploy.record import Deployment
+from medtoken.errors import BadInput, ConsentRefused, ContractRefused, WrongChain
+from medtoken.messages import Consent, Domain
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a custodian states about a record when it registers it (R6)."""
+
+    owner: str
+    fingerprint: bytes
+    tag: bytes
+    content: bytes
+    codec: int
+    size: int
+    kind: int
+    tier: int
+    region: int
+    codes: bytes
+    annotator: int = 0
+    previous: bytes = bytes(32)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What an attester found (R7): thousandths of a unit, scores 0–100, the method's hash."""
+
+    units: int
+    completeness: int
+    annotation: int
+    dvi: int
+    method: bytes
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a licensee asks for (R12); amounts per unit."""
+
+    record: bytes
+    form: int
+    units: int
+    end: int
+    purposes: int
+    diseases: bytes
+    maxPrice: int  # noqa: N815  the ABI's name
+    agreement: bytes
+    salt: int
+
+
+@dataclass(frozen=True)
+class LicenceRef:
+    """What names a licence."""
+
+    consent: bytes
+    record: bytes
+    licensee: str
+    salt: int
+
+    def id(self) -> bytes:
+        """The licence's id: keccak256 of the ABI encoding."""
+        return keccak(abi("DataMarket").call("licence_id", asdict(self))[4:])
+
+
+class _Contract:
+    """One contract of a deployment, on one node."""
+
+    name: str
+
+    def __init__(self, node: Node, deployment: Deployment) -> None:
+        self._node = node
+        self._first = deployment.first_block
+        self.address = deployment.address(self.name)
+
+    def read(self, function: str, *args: Any, block: int | None = None) -> Any:
+        """Call a view; ``block`` None is the newest state."""
+        data = abi(self.name).call(function, *args)
+        return abi(self.name).result(function, self._node.call(self.address, data, block))
+
+    def send(self, wallet: Wallet, function: str, *args: Any, key: str | None = None) -> Receipt:
+        """Send a transaction and wait until it is mined."""
+        data = abi(self.name).call(function, *args)
+        return self._node.send(wallet, self.address, data, key=key)
+
+    def events(self, logs: tuple[RawLog, ...], event: str) -> list[Log]:
+        """The events of this contract and this name among some logs."""
+        own = [log for log in logs if log.address == self.address]
+        decoded = [abi(self.name).log(log.topics, log.data) for log in own]
+        return [log for log in decoded if log is not None and log.event == event]
+
+    def find(self, event: str, *indexed: bytes | None) -> list[tuple[RawLog, Log]]:
+        """Events of this name since the deployment, with these indexed arguments (None: any)."""
+        topic = next(t for t, name in abi(self.name).event_topics.items() if name == event)
+        last = self._node.head().number
+        logs = self._node.logs([self.address], self._first, last, [topic, *indexed])
+        found = [(log, abi(self.name).log(log.topics, log.data)) for log in logs]
+        return [(log, decoded) for log, decoded in found if decoded is not None]
+
+
+class UsageToken(_Contract):
+    """DUT (R2)."""
+
+    name = "UsageToken"
+
+    def balance(self, account: str, block: int | None = None) -> int:
+        """Base units that an account holds."""
+        return int(self.read("balanceOf", account, block=block))
+
+    def supply(self, block: int | None = None) -> int:
+        """Base units in existence."""
+        return int(self.read("totalSupply", block=block))
+
+    def may_hold(self, account: str) -> bool:
+        """Whether an account is admitted (or a protocol contract) and not frozen."""
+        return bool(self.read("mayHold", account))
+
+    def admit(self, wallet: Wallet, account: str, key: str | None = None) -> Receipt:
+        """Admit a participant. Caller: the admission role."""
+        return self.send(wallet, "admit", account, key=key)
+
+    def issue(
+        self, wallet: Wallet, to: str, amount: int, payment: bytes, key: str | None = None
+    ) -> Receipt:
+        """Issue against money received. Caller: an admitted exchange."""
+        return self.send(wallet, "issue", to, amount, payment, key=key)
+
+    def permit(
+        self, wallet: Wallet, spender: str, amount: int, deadline: int
+    ) -> tuple[int, bytes, bytes]:
+        """Sign an ERC-2612 permit; returns v, r, s."""
+        message = {
+            "types": {
+                "EIP712Domain": [
+                    {"name": "name", "type": "string"},
+                    {"name": "version", "type": "string"},
+                    {"name": "chainId", "type": "uint256"},
+                    {"name": "verifyingContract", "type": "address"},
+                ],
+                "Permit": [
+                    {"name": "owner", "type": "address"},
+                    {"name": "spender", "type": "address"},
+                    {"name": "value", "type": "uint256"},
+                    {"name": "nonce", "type": "uint256"},
+                    {"name": "deadline", "type": "uint256"},
+                ],
+            },
+            "primaryType": "Permit",
+            "domain": {
+                "name": self.read("name"),
+                "version": "1",
+                "chainId": self._node.chain_id,
+                "verifyingContract": self.address,
+            },
+            "message": {
+                "owner": wallet.address,
+                "spender": spender,
+                "value": amount,
+                "nonce": self.read("nonces", wallet.address),
+                "deadline": deadline,
+            },
+        }
+        signed = Account.sign_message(encode_typed_data(full_message=message), wallet.key)
+        return signed.v, signed.r.to_bytes(32), signed.s.to_bytes(32)
+
+
+class ContributionToken(_Contract):
+    """DCT (R1)."""
+
+    name = "ContributionToken"
+
+    def balance(self, account: str, block: int | None = None) -> int:
+        """Base units that an account holds."""
+        return int(self.read("balanceOf", account, block=block))
+
+
+class Treasury(_Contract):
+    """The reserve (R16, R17)."""
+
+    name = "Treasury"
+
+    def books(self, block: int | None = None) -> tuple[int, int, int]:
+        """Levies received, burned of them, and the reserve left; base units."""
+        levies, burned, reserve = self.read("books", block=block)
+        return int(levies), int(burned), int(reserve)
+
+
+class RecordRegistry(_Contract):
+    """Records (R6, R7)."""
+
+    name = "RecordRegistry"
+
+    def accredit(
+        self, wallet: Wallet, account: str, capabilities: int, key: str | None = None
+    ) -> Receipt:
+        """Accredit an institution. Caller: the accreditation role."""
+        return self.send(wallet, "accredit", account, capabilities, key=key)
+
+    def number_of(self, account: str) -> int:
+        """An institution's number, or 0."""
+        return int(self.read("number_of", account))
+
+    def record_id(self, custodian: int, tag: bytes) -> bytes:
+        """The id of a custodian's record with this duplicate tag, registered or not."""
+        return bytes(self.read("record_id", custodian, tag))
+
+    def facts(self, record: bytes, block: int | None = None) -> Facts:
+        """What is stored of a record; an owner of zero is no record."""
+        return Facts.unpack(int(self.read("facts", record, block=block)))
+
+    def exists(self, record: bytes) -> bool:
+        """Whether a record is registered."""
+        return int(self.read("facts", record)) != 0
+
+    def draft(self, record: bytes) -> Draft:
+        """The whole draft of a registered record, from its event. Raises BadInput when unknown."""
+        found = self.find("RecordRegistered", record)
+        if not found:
+            raise BadInput(f"No record 0x{record.hex()} is registered.")
+        return Draft(**found[0][1].args["draft"])
+
+    def attestation(self, record: bytes) -> dict[str, Any] | None:
+        """The arguments of a record's attestation event, or None."""
+        found = self.find("RecordAttested", record)
+        return found[0][1].args if found else None
+
+    def register(self, wallet: Wallet, draft: Draft, key: str | None = None) -> Receipt:
+        """Register a record. Caller: an accredited custodian."""
+        return self.send(wallet, "register", asdict(draft), key=key)
+
+    def attest(
+        self, wallet: Wallet, record: bytes, scores: Scores, key: str | None = None
+    ) -> Receipt:
+        """Attest a record's content and quality. Caller: an accredited attester."""
+        return self.send(wallet, "attest", record, asdict(scores), key=key)
+
+
+class DataMarket(_Contract):
+    """Consents, licences, money (R8, R9, R12, R13, R15)."""
+
+    name = "DataMarket"
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that signatures for this market bind to."""
+        return Domain(self._node.chain_id, self.address)
+
+    # consents
+
+    def consent(self, consent: bytes, block: int | None = None) -> ConsentWord:
+        """What is stored of a consent; a patient of zero is no consent."""
+        return ConsentWord.unpack(int(self.read("consent_word", consent, block=block)))
+
+    def consent_terms(self, consent: bytes) -> Consent:
+        """The terms of a granted consent, from its event. Raises ConsentRefused when unknown."""
+        found = self.find("ConsentGranted", consent)
+        if not found:
+            raise ConsentRefused("consent: unknown consent")
+        return Consent(**found[0][1].args["terms"])
+
+    def grant(
+        self, wallet: Wallet, consent: Consent, signature: bytes, key: str | None = None
+    ) -> Receipt:
+        """Bring a signed consent to the chain."""
+        return self.send(wallet, "grant_consent", consent.values(), signature, key=key)
+
+    def grant_many(
+        self, wallet: Wallet, signed: list[tuple[Consent, bytes]], key: str | None = None
+    ) -> Receipt:
+        """Bring up to 50 signed consents to the chain, all or none."""
+        terms = [c.values() for c, _ in signed]
+        return self.send(wallet, "grant_consents", terms, [s for _, s in signed], key=key)
+
+    def revoke(
+        self, wallet: Wallet, consent: bytes, signature: bytes, key: str | None = None
+    ) -> Receipt:
+        """Bring a signed revocation to the chain."""
+        return self.send(wallet, "revoke_consent", consent, signature, key=key)
+
+    def cancel(
+        self, wallet: Wallet, consent: Consent, signature: bytes, key: str | None = None
+    ) -> Receipt:
+        """Revoke a consent that was signed but never brought."""
+        return self.send(wallet, "cancel_consent", consent.values(), signature, key=key)
+
+    # money
+
+    def rates(self) -> RatesWord:
+        """The rates for money taken now."""
+        return RatesWord.unpack(int(self.read("rates_word")))
+
+    def licensee(self, account: str, block: int | None = None) -> LicenseeWord:
+        """A licensee's deposit, groups, region and flags."""
+        return LicenseeWord.unpack(int(self.read("licensee_word", account, block=block)))
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What an account earned and has not withdrawn, and its next withdrawal nonce."""
+        return EarningsWord.unpack(int(self.read("earnings_word", account, block=block)))
+
+    def set_licensee(
+        self,
+        wallet: Wallet,
+        account: str,
+        groups: int,
+        region: int,
+        flags: int = 0,
+        key: str | None = None,
+    ) -> Receipt:
+        """State a licensee's credential groups. Caller: the credential role."""
+        return self.send(wallet, "set_licensee", account, groups, region, flags, key=key)
+
+    def deposit_with_permit(
+        self,
+        wallet: Wallet,
+        amount: int,
+        deadline: int,
+        permit: tuple[int, bytes, bytes],
+        key: str | None = None,
+    ) -> Receipt:
+        """Prepay from the wallet's own DUT, permit included."""
+        args = (wallet.address, amount, deadline, *permit)
+        return self.send(wallet, "deposit_with_permit", *args, key=key)
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+    # licences
+
+    def agreement(self) -> bytes:
+        """Hash of the data-use commitment in force."""
+        return bytes(self.read("agreement"))
+
+    def quote(self, record: bytes, floor_price: int) -> int:
+        """The price of one unit of a record now, base units."""
+        return int(self.read("quote", record, floor_price))
+
+    def licence(self, licence: bytes, block: int | None = None) -> LicenceWord:
+        """What is stored of a licence; a form of zero is no licence."""
+        return LicenceWord.unpack(int(self.read("licence_word", licence, block=block)))
+
+    def licence_ref(self, licence: bytes) -> LicenceRef:
+        """What names a licence, from its event. Raises ContractRefused when unknown."""
+        return self.licence_bought(licence)[1]
+
+    def licence_bought(self, licence: bytes) -> tuple[dict[str, Any], LicenceRef, int]:
+        """The purchase event's arguments, the ref, and the block of the purchase."""
+        found = self.find("LicenceBought", licence)
+        if not found:
+            raise ContractRefused("licence: unknown licence")
+        raw, log = found[0]
+        a = log.args
+        ref = LicenceRef(a["consent"], a["record"], a["licensee"], a["salt"])
+        return a, ref, raw.block
+
+    def is_usable(self, ref: LicenceRef, block: int | None = None) -> bool:
+        """Whether a licence can be used now."""
+        return bool(self.read("is_usable", asdict(ref), block=block))
+
+    def buy(
+        self,
+        wallet: Wallet,
+        order: Order,
+        consent: Consent,
+        proof: list[bytes],
+        key: str | None = None,
+    ) -> Receipt:
+        """Buy a licence from the wallet's deposit."""
+        args = (asdict(order), consent.values(), proof)
+        return self.send(wallet, "buy_licence", *args, key=key)
+
+    def use(self, wallet: Wallet, ref: LicenceRef, units: int, key: str | None = None) -> Receipt:
+        """Use the wallet's licence."""
+        args = (ref.consent, ref.record, ref.salt, units)
+        return self.send(wallet, "use_licence", *args, key=key)
+
+    def settle(self, wallet: Wallet, refs: list[LicenceRef], key: str | None = None) -> Receipt:
+        """Credit what up to 100 licences have earned; close those that have ended."""
+        return self.send(wallet, "settle", [asdict(r) for r in refs], key=key)
+
+
+class Suite:
+    """All contracts of a deployment, on one node. Refuses a deployment of another chain."""
+
+    def __init__(self, node: Node, deployment: Deployment) -> None:
+        """Raises WrongChain when the deployment is another chain's."""
+        if node.chain_id != deployment.chain_id:
+            raise WrongChain(
+                f"The deployment record is for chain {deployment.chain_id}, "
+                f"but the node at {node.url} is on chain {node.chain_id}."
+            )
+        self.node = node
+        self.deployment = deployment
+        self.usage = UsageToken(node, deployment)
+        self.contributions = ContributionToken(node, deployment)
+        self.registry = RecordRegistry(node, deployment)
+        self.treasury = Treasury(node, deployment)
+        self.market = DataMarket(node, deployment)

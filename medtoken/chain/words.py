@@ -1,0 +1,276 @@
+"""The packed storage words of the market and the registry, field by field.
+
+Each contract keeps what belongs to one thing in one 256-bit word. This is the only place in Python
+that knows their layouts: the client reads words with it, the auditor writes them. ``pack`` and
+``unpack`` are inverse to each other; bits that no field owns must be zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+from eth_utils import to_checksum_address
+
+from medtoken.errors import BadInput
+from medtoken.vocabulary import Form, LicenseeFlag
+
+# The market keeps prices in multiples of this many base units.
+GRAIN = 10**9
+
+_ADDRESS_BITS = 160
+
+
+class Word:
+    """Base of the words: a frozen dataclass whose fields lie in ``layout``, lowest bits first.
+
+    A field of 160 bits is a checksummed address, one of 1 bit a bool, any other an int.
+    """
+
+    layout: ClassVar[tuple[tuple[str, int], ...]]
+
+    def pack(self) -> int:
+        """The 256-bit word. Raises BadInput when a field does not fit into its bits."""
+        return _pack(self.layout, {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+
+    @classmethod
+    def unpack(cls, word: int) -> Self:
+        """The fields of a word. Raises BadInput when a bit is set that belongs to no field."""
+        return cls(**_unpack(cls.layout, word))
+
+
+@dataclass(frozen=True)
+class ConsentWord(Word):
+    """``consent_word``: what is stored of a consent. A cancelled one has no expiry and no share."""
+
+    patient: str
+    expiry: int = 0  # unix seconds
+    revoked_at: int = 0  # unix seconds; zero is not revoked
+    patient_share: int = 0  # bps of the provider part
+
+    layout = (("patient", 160), ("expiry", 40), ("revoked_at", 40), ("patient_share", 16))
+
+
+@dataclass(frozen=True)
+class LicenseeWord(Word):
+    """``licensee_word``: a licensee's unspent deposit (base units) and standing."""
+
+    deposit: int = 0
+    groups: int = 0  # credential groups as bits
+    region: int = 0  # UN M49
+    flags: int = 0  # bits of LicenseeFlag
+
+    layout = (("deposit", 128), ("groups", 96), ("region", 16), ("flags", 16))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the licensee is barred from buying."""
+        return bool(self.flags & LicenseeFlag.FROZEN)
+
+    @property
+    def certified(self) -> bool:
+        """Whether the licensee is certified compliant."""
+        return bool(self.flags & LicenseeFlag.CERTIFIED)
+
+
+@dataclass(frozen=True)
+class EarningsWord(Word):
+    """``earnings_word``: what an account has earned and not withdrawn (base units), and its nonce."""
+
+    earned: int = 0
+    nonce: int = 0  # of the next withdrawal
+
+    layout = (("earned", 128), ("nonce", 64))
+
+
+@dataclass(frozen=True)
+class RatesWord(Word):
+    """``rates_word``: how a price is split (R15), in bps, and whether money may come in."""
+
+    provider: int = 0
+    annotator: int = 0
+    platform: int = 0
+    levy: int = 0  # on top
+    epoch: int = 0
+    paused: bool = False
+
+    layout = (
+        ("provider", 16),
+        ("annotator", 16),
+        ("platform", 16),
+        ("levy", 16),
+        ("epoch", 16),
+        ("paused", 1),
+    )
+
+
+@dataclass(frozen=True)
+class Facts(Word):
+    """``facts``: what contracts need to know of a record (R6, R7)."""
+
+    owner: str
+    custodian: int  # institution's number
+    annotator: int  # institution's number; zero is none
+    kind: int
+    tier: int
+    region: int  # UN M49
+    quality: int = 0  # 0–100
+    dvi: int = 0  # 0–100
+    attested: bool = False
+    minted: bool = False
+    superseded: bool = False
+
+    layout = (
+        ("owner", 160),
+        ("custodian", 24),
+        ("annotator", 24),
+        ("kind", 4),
+        ("tier", 2),
+        ("region", 10),
+        ("quality", 7),
+        ("dvi", 7),
+        ("attested", 1),
+        ("minted", 1),
+        ("superseded", 1),
+    )
+
+    @property
+    def live(self) -> bool:
+        """Whether the record can be licensed: attested, and no newer version took its place."""
+        return self.attested and not self.superseded
+
+
+@dataclass(frozen=True)
+class LicenceWord:
+    """``licence_word``: a licence (R12). Which of the last four fields mean something is the form's.
+
+    A fixed term has ``start`` and ``settled`` (unix seconds up to which it was paid out); a metered
+    licence has ``units`` prepaid, ``used``, and ``settled`` (units paid out).
+    """
+
+    form: int
+    price: int  # base units: of the whole term, or of one metered unit
+    end: int  # unix seconds
+    epoch: int  # of the rates in force when the money was taken
+    suspended: bool = False
+    closed: bool = False
+    start: int = 0
+    units: int = 0
+    used: int = 0
+    settled: int = 0
+
+    layout: ClassVar[tuple[tuple[str, int], ...]] = (
+        ("price", 64),
+        ("end", 40),
+        ("epoch", 16),
+        ("form", 2),
+        ("suspended", 1),
+        ("closed", 1),
+        ("", 12),
+        ("a", 40),  # fixed term: start; metered: units prepaid
+        ("b", 40),  # fixed term: settled up to; metered: units used
+        ("c", 40),  # metered: units settled
+    )
+
+    def pack(self) -> int:
+        """The 256-bit word. Raises BadInput when a field does not fit into its bits."""
+        if self.price % GRAIN:
+            raise BadInput(f"a price of {self.price} is not a multiple of {GRAIN} base units.")
+        if self.metered:
+            a, b, c, other = self.units, self.used, self.settled, self.start
+        else:
+            a, b, c, other = self.start, self.settled, 0, self.units or self.used
+        if other:
+            raise BadInput("a metered licence has no start, and a fixed term has no units.")
+        values = {
+            "price": self.price // GRAIN,
+            "end": self.end,
+            "epoch": self.epoch,
+            "form": self.form,
+            "suspended": self.suspended,
+            "closed": self.closed,
+        }
+        return _pack(self.layout, {**values, "a": a, "b": b, "c": c})
+
+    @classmethod
+    def unpack(cls, word: int) -> Self:
+        """The fields of a word. Raises BadInput on one that the market never writes."""
+        values = _unpack(cls.layout, word)
+        a, b, c = (values.pop(name) for name in "abc")
+        if values["form"] == Form.METERED:
+            values |= {"units": a, "used": b, "settled": c}
+        elif c == 0:
+            values |= {"start": a, "settled": b}
+        else:
+            raise BadInput(f"0x{word:064x} is no licence: a fixed term has no third mark.")
+        return cls(**{**values, "price": values["price"] * GRAIN})
+
+    @property
+    def metered(self) -> bool:
+        """Whether units are counted; else it is a fixed term."""
+        return self.form == Form.METERED
+
+    @property
+    def paid(self) -> int:
+        """Base units paid for the whole licence, without the levy."""
+        return self.price * self.units if self.metered else self.price
+
+    def earned(self, mark: int) -> int:
+        """Base units earned up to a mark: units used, or unix seconds of a fixed term.
+
+        Counted from the start every time, so that no rounding adds up.
+        """
+        if self.metered:
+            return self.price * mark
+        if self.end <= self.start:
+            return 0
+        return self.price // GRAIN * (mark - self.start) // (self.end - self.start) * GRAIN
+
+    def stop(self, now: int, revoked_at: int) -> int:
+        """The mark up to which the licence has earned at ``now`` (unix seconds; R9).
+
+        ``revoked_at`` is when its consent was revoked, zero when it was not.
+        """
+        if self.metered:
+            return self.used
+        stop = min(now, self.end)
+        return min(stop, revoked_at) if revoked_at else stop
+
+    def ended(self, now: int, revoked_at: int) -> bool:
+        """Whether the licence is over, by time or because its consent was revoked (R9)."""
+        return bool(revoked_at) or self.end <= now
+
+    @property
+    def unsettled(self) -> int:
+        """Base units of the price, without levy, that were neither paid out nor returned yet."""
+        return 0 if self.closed else self.paid - self.earned(self.settled)
+
+
+def _pack(layout: tuple[tuple[str, int], ...], values: dict[str, Any]) -> int:
+    word = at = 0
+    for name, bits in layout:
+        if name:
+            value = values[name]
+            number = int(value, 16) if bits == _ADDRESS_BITS else int(value)
+            if not 0 <= number < 1 << bits:
+                raise BadInput(f"{name} of {value} does not fit into {bits} bits.")
+            word |= number << at
+        at += bits
+    return word
+
+
+def _unpack(layout: tuple[tuple[str, int], ...], word: int) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    rest = word
+    for name, bits in layout:
+        number, rest = rest & ((1 << bits) - 1), rest >> bits
+        if not name:
+            if number:
+                raise BadInput(f"0x{word:064x} has bits that mean nothing.")
+        elif bits == _ADDRESS_BITS:
+            values[name] = to_checksum_address(number.to_bytes(20))
+        else:
+            values[name] = bool(number) if bits == 1 else number
+    if rest:
+        raise BadInput(f"0x{word:064x} has bits that mean nothing.")
+    return values

@@ -1,0 +1,52 @@
+"""The command line. Every verb is one of the Python API's; each takes ``--json``.
+
+Exit code 0 means done. Anything else is one sentence on stderr and changed nothing; the codes are
+those of ``medtoken.errors``, and 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+import medtoken
+from medtoken.cli import audit, consent, demo, deploy, devnet, earnings, licence, record
+from medtoken.errors import MedtokenError
+
+_INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(medtoken.__version__, prog_name="medtoken")
+def cli() -> None:
+    """Medical records, shared on the patient's own terms and paid for."""
+
+
+for _command in (
+    devnet.devnet,
+    deploy.deploy,
+    record.record,
+    consent.consent,
+    licence.licence,
+    earnings.earnings,
+    audit.audit,
+    demo.demo,
+):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Stopped.", err=True)
+        sys.exit(_INTERRUPTED)
+    except MedtokenError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)

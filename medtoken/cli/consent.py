@@ -1,0 +1,141 @@
+"""``medtoken consent``: grant, revoke, show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from medtoken import vocabulary
+from medtoken.cli._context import AMOUNT, WORD, Context, common, hexed
+from medtoken.errors import ConsentRefused
+from medtoken.messages import Revocation
+from medtoken.parties import Patient, Relay
+from medtoken.vocabulary import Tier
+
+
+@click.group()
+def consent() -> None:
+    """Consents: a patient signs, a relay brings it to the chain."""
+
+
+@consent.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    required=True,
+    help="DUO code allowed (HMB, DS, GRU, …) or condition (NCU, IRB, …). Repeat for each.",
+)
+@click.option(
+    "--licensee",
+    "licensees",
+    multiple=True,
+    required=True,
+    help=f"Who: {', '.join(vocabulary.GROUPS)}. Repeat for each.",
+)
+@click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
+@click.option("--region", default="WORLD", show_default=True, help="Where it may be used.")
+@click.option(
+    "--fields",
+    default="de-identified",
+    show_default=True,
+    type=click.Choice(list(vocabulary.FIELD_PROFILES)),
+)
+@click.option(
+    "--floor", type=AMOUNT, default="0", show_default=True, help="Least price, DUT a unit."
+)
+@click.option(
+    "--share", default=75.0, show_default=True, help="Your per cent of the provider part."
+)
+@click.option("--days", default=365, show_default=True, help="How long it holds.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be signed.")
+@common
+def grant(
+    context: Context,
+    record_id: bytes,
+    purposes: Sequence[str],
+    licensees: Sequence[str],
+    diseases: Sequence[str],
+    region: str,
+    fields: str,
+    floor: int,
+    share: float,
+    days: int,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Allow a use of RECORD: shows the terms in words, signs (as the patient), and relays."""
+    patient = Patient(context.suite, context.wallet("patient"))
+    facts = context.suite.registry.facts(record_id)
+    if facts.owner.lower() != patient.address.lower():
+        raise ConsentRefused(f"The record does not belong to {patient.address}.")
+    terms = patient.consent(
+        record_id,
+        purposes=purposes,
+        licensees=licensees,
+        diseases=diseases,
+        region=region,
+        fields=fields,
+        tier=max(Tier.SENSITIVE, facts.tier),
+        floor_price=floor,
+        patient_share=round(share * 100),
+        days=days,
+    )
+    context.say(terms.render())
+    identity = terms.struct_hash()
+    if not dry_run:
+        relay = Relay(context.suite, context.home.wallet("relay"))
+        identity = relay.grant(terms, patient.sign(terms), key=context.intent())
+    data = {
+        "consent": hexed(identity),
+        "granted": not dry_run,
+        "terms": {
+            k: hexed(v) if isinstance(v, bytes) else str(v) for k, v in terms.values().items()
+        },
+        "text": terms.render(),
+    }
+    context.done(data, f"{'Would be' if dry_run else 'Granted'}: consent {hexed(identity)}")
+
+
+@consent.command()
+@click.argument("consent_id", metavar="CONSENT", type=WORD)
+@common
+def revoke(context: Context, consent_id: bytes) -> None:
+    """Take CONSENT back with one signature (as the patient); every later use is refused."""
+    patient = Patient(context.suite, context.wallet("patient"))
+    revocation = Revocation(consent_id)
+    context.say(revocation.render())
+    relay = Relay(context.suite, context.home.wallet("relay"))
+    relay.revoke(revocation, patient.sign(revocation), key=context.intent())
+    at = context.suite.market.consent(consent_id).revoked_at
+    context.done(
+        {"consent": hexed(consent_id), "revoked_at": at},
+        f"Revoked since the block of unix time {at}.",
+    )
+
+
+@consent.command()
+@click.argument("consent_id", metavar="CONSENT", type=WORD)
+@common
+def show(context: Context, consent_id: bytes) -> None:
+    """Show CONSENT: its state, and its terms in words."""
+    terms = context.suite.market.consent_terms(consent_id)
+    word = context.suite.market.consent(consent_id)
+    now = context.node.head().timestamp
+    state = "revoked" if word.revoked_at else "expired" if word.expiry <= now else "live"
+    context.done(
+        {
+            "consent": hexed(consent_id),
+            "state": state,
+            "patient": word.patient,
+            "expiry": word.expiry,
+            "revoked_at": word.revoked_at or None,
+            "purposes": vocabulary.duo_names(terms.purposes),
+            "licensees": vocabulary.group_names(terms.licensees),
+            "region": terms.region,
+            "floor_price": str(terms.floorPrice),
+            "text": terms.render(),
+        },
+        f"This consent is {state}.\n{terms.render()}",
+    )

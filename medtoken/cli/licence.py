@@ -1,0 +1,130 @@
+"""``medtoken licence``: deposit, buy, use, show."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed
+from medtoken.errors import ContractRefused
+from medtoken.parties import Licensee
+from medtoken.parties.licensee import earned_now
+from medtoken.vocabulary import Form
+
+_FORMS = {form.name.lower().replace("_", "-"): form for form in Form}
+
+
+@click.group()
+def licence() -> None:
+    """Licences: prepay, buy within a consent, use, show."""
+
+
+@licence.command()
+@click.argument("amount", type=AMOUNT)
+@common
+def deposit(context: Context, amount: int) -> None:
+    """Prepay AMOUNT DUT into the market (as the licensee)."""
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    licensee.deposit(amount, key=context.intent())
+    left = context.suite.market.licensee(licensee.address).deposit
+    context.done({"account": licensee.address, "deposit": str(left)}, f"Deposit: {dut(left)}")
+
+
+@licence.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.option("--consent", "consent_id", type=WORD, required=True, help="The consent to buy under.")
+@click.option("--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS)))
+@click.option("--units", default=0, show_default=True, help="Metered: calls or MB to prepay.")
+@click.option("--days", default=90, show_default=True, help="How long; never beyond the consent.")
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    required=True,
+    help="One DUO purpose, and each condition undertaken. Repeat for each.",
+)
+@click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
+@click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
+@common
+def buy(
+    context: Context,
+    record_id: bytes,
+    consent_id: bytes,
+    form: str,
+    units: int,
+    days: int,
+    purposes: Sequence[str],
+    diseases: Sequence[str],
+    max_price: int | None,
+) -> None:  # fmt: skip
+    """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment."""
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    bought = licensee.buy(
+        record_id,
+        consent_id,
+        form=_FORMS[form],
+        purposes=purposes,
+        diseases=diseases,
+        days=days,
+        units=units,
+        max_price=max_price,
+        key=context.intent(),
+    )
+    context.done(
+        {
+            "licence": hexed(bought.licence),
+            "paid": str(bought.paid),
+            "levy": str(bought.levy),
+            "end": bought.end,
+        },
+        f"Licence {hexed(bought.licence)}: {dut(bought.paid)} and {dut(bought.levy)} levy.",
+    )
+
+
+@licence.command()
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@click.option("--units", default=1, show_default=True, help="Calls or MB used.")
+@common
+def use(context: Context, licence_id: bytes, units: int) -> None:
+    """Record a use of LICENCE on the chain (as the licensee)."""
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    used = licensee.use(licence_id, units, key=context.intent())
+    context.done(
+        {"licence": hexed(licence_id), "units": used["units"], "used": used["used"]},
+        f"{used['units']} used" + (f", {used['used']} in all." if used["used"] else "."),
+    )
+
+
+@licence.command()
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@common
+def show(context: Context, licence_id: bytes) -> None:
+    """Show LICENCE: what it is for, how much of it is used, what it has earned and not settled."""
+    market = context.suite.market
+    word = market.licence(licence_id)
+    if word.form == 0:
+        raise ContractRefused("licence: unknown licence")
+    ref = market.licence_ref(licence_id)
+    usable = market.is_usable(ref)
+    data = {
+        "licence": hexed(licence_id),
+        "usable": usable,
+        "record": hexed(ref.record),
+        "consent": hexed(ref.consent),
+        "licensee": ref.licensee,
+        "form": Form(word.form).name.lower(),
+        "price": str(word.price),
+        "end": word.end,
+        "units": word.units,
+        "used": word.used,
+        "suspended": word.suspended,
+        "closed": word.closed,
+        "earned_unsettled": str(earned_now(context.suite, ref)),
+    }
+    of = f"{word.used:,} of {word.units:,} units used" if word.metered else "a fixed term"
+    context.done(
+        data,
+        f"A {data['form']} licence of {ref.licensee}, {'usable' if usable else 'not usable'}: "
+        f"{of}, {dut(word.price)} {'a unit' if word.metered else 'in all'}.",
+    )

@@ -1,0 +1,146 @@
+"""``medtoken record``: add, attest, show, open."""
+
+from __future__ import annotations
+
+import click
+
+from medtoken import vocabulary
+from medtoken.cli._context import WORD, Context, common, dut, hexed
+from medtoken.formats import RecordKind
+from medtoken.parties import Custodian, Licensee, attest_record
+from medtoken.vocabulary import Tier
+
+_TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
+
+
+@click.group()
+def record() -> None:
+    """Records: seal and register, attest, show, open."""
+
+
+@record.command()
+@click.argument("file", type=click.Path())
+@click.option("--owner", required=True, help="The patient's pseudonym: address or wallet name.")
+@click.option(
+    "--region", required=True, help="Where the data live, such as TW, or a UN M49 number."
+)
+@click.option("--tier", default="sensitive", show_default=True, type=click.Choice(list(_TIERS)))
+@click.option("--annotator", help="Accredited annotator: address or wallet name.")
+@click.option("--corrects", type=WORD, help="The record that this one is a new version of.")
+@common
+def add(
+    context: Context,
+    file: str,
+    owner: str,
+    region: str,
+    tier: str,
+    annotator: str | None,
+    corrects: bytes | None,
+) -> None:
+    """Seal FILE, store it, deposit its key with the keepers and register it (as the hospital)."""
+    custodian = Custodian(context.suite, context.wallet("hospital"), context.home)
+    added = custodian.add_record(
+        file,
+        context.address(owner),
+        region=region,
+        tier=_TIERS[tier],
+        annotator=context.address(annotator) if annotator else None,
+        previous=corrects or bytes(32),
+        key=context.intent(),
+    )
+    context.done(
+        {
+            "record": hexed(added.record),
+            "cid": str(added.cid),
+            "fingerprint": hexed(added.draft.fingerprint),
+            "kind": RecordKind(added.draft.kind).name.lower(),
+            "bytes": added.bytes,
+            "sealed_bytes": added.draft.size,
+            "owner": added.draft.owner,
+            "new": added.new,
+        },
+        f"{added.description}\n"
+        f"{'Registered' if added.new else 'Was registered before'} as {hexed(added.record)}\n"
+        f"Sealed bytes: {added.cid}",
+    )
+
+
+@record.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.argument("file", type=click.Path())
+@common
+def attest(context: Context, record_id: bytes, file: str) -> None:
+    """Assess FILE and attest the quality of RECORD (as the laboratory); mints the patient's DCT."""
+    found = attest_record(
+        context.suite, context.wallet("laboratory"), record_id, file, key=context.intent()
+    )
+    context.done(
+        {
+            "record": hexed(record_id),
+            "quality": found.quality.q,
+            "dvi": found.quality.dvi,
+            "dct": str(found.minted),
+            "explanation": list(found.quality.explanation),
+        },
+        "\n".join(
+            [
+                *found.quality.explanation,
+                f"Quality {found.quality.q}, data value index {found.quality.dvi}; "
+                f"the patient got {dut(found.minted).replace('DUT', 'DCT')}.",
+            ]
+        ),
+    )
+
+
+@record.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@common
+def show(context: Context, record_id: bytes) -> None:
+    """Show what the chain says of RECORD."""
+    draft = context.suite.registry.draft(record_id)
+    facts = context.suite.registry.facts(record_id)
+    data = {
+        "record": hexed(record_id),
+        "owner": facts.owner,
+        "kind": RecordKind(facts.kind).name.lower(),
+        "tier": Tier(facts.tier).name.lower(),
+        "region": facts.region,
+        "fingerprint": hexed(draft.fingerprint),
+        "content": hexed(draft.content),
+        "sealed_bytes": draft.size,
+        "custodian": facts.custodian,
+        "annotator": facts.annotator or None,
+        "attested": facts.attested,
+        "quality": facts.quality if facts.attested else None,
+        "dvi": facts.dvi if facts.attested else None,
+        "superseded": facts.superseded,
+    }
+    state = "superseded" if facts.superseded else "attested" if facts.attested else "not attested"
+    context.done(
+        data,
+        f"A {data['kind']} of {facts.owner}, {data['tier']}, in "
+        f"{vocabulary.region_name(facts.region)}; {state}"
+        + (f", quality {facts.quality}, index {facts.dvi}." if facts.attested else "."),
+    )
+
+
+@record.command("open")
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@click.argument("destination", type=click.Path(dir_okay=False))
+@common
+def open_(context: Context, licence_id: bytes, destination: str) -> None:
+    """Open the record of a live LICENCE into the file DESTINATION (as the licensee)."""
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    keepers = context.home.keepers(context.suite)
+    manifest = licensee.open_record(
+        licence_id, destination, store=context.home.store, keepers=keepers
+    )
+    context.done(
+        {
+            "licence": hexed(licence_id),
+            "file": destination,
+            "bytes": manifest.plaintext_size,
+            "fingerprint": hexed(manifest.fingerprint),
+        },
+        f"Verified and wrote {manifest.plaintext_size:,} bytes to {destination}.",
+    )

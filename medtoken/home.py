@@ -1,0 +1,128 @@
+"""The folder in which one installation keeps what only it knows: keys, secrets, blocks, journals.
+
+Nothing in it is public, nothing in it is lost by a crash: each file is replaced whole. Several parties
+may share a folder on a development machine; in real life each has its own.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from medtoken.chain.licence_view import MarketView
+from medtoken.chain.contracts import Suite
+from medtoken.chain.node import Wallet
+from medtoken.chain.outbox import Outbox, write_durably
+from medtoken.errors import StateError
+from medtoken.ipfs import EmbeddedStore
+from medtoken.keys import KeyKeeper, SqliteVault, load_or_create_key
+
+KEEPERS = 3
+
+
+class Home:
+    """One such folder, made when it is not there."""
+
+    def __init__(self, folder: str | Path) -> None:
+        """Raises StateError when the folder cannot be made."""
+        self.folder = Path(folder)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+
+    @property
+    def outbox(self) -> Outbox:
+        """Transactions that were signed (see Outbox)."""
+        return Outbox(self.folder / "outbox")
+
+    @property
+    def store(self) -> EmbeddedStore:
+        """Blocks of sealed records."""
+        return EmbeddedStore(self.folder / "blocks")
+
+    def deployment(self, chain_id: int) -> Path:
+        """Where the record of a deployment on a chain is kept."""
+        return self.folder / "deployments" / f"{chain_id}.json"
+
+    def custodian_secret(self) -> bytes:
+        """The 32 bytes that key this custodian's duplicate tags (R6); made at the first call."""
+        return self._secret("custodian.secret")
+
+    def wallet(self, name: str, *, create: bool = False) -> Wallet:
+        """The wallet kept under a name. Raises StateError when there is none."""
+        path = self.folder / "wallets" / f"{name}.key"
+        if not path.exists() and not create:
+            known = ", ".join(self.wallets()) or "none"
+            raise StateError(f"There is no wallet {name} in {self.folder}; there are: {known}.")
+        return Wallet.from_key(self._secret(f"wallets/{name}.key"))
+
+    def keep_wallet(self, name: str, wallet: Wallet) -> None:
+        """Keep a wallet under a name, in place of an earlier one."""
+        path = self.folder / "wallets" / f"{name}.key"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(path, wallet.key.hex().encode())
+
+    def wallets(self) -> list[str]:
+        """Names of the wallets kept."""
+        return sorted(p.stem for p in (self.folder / "wallets").glob("*.key"))
+
+    def keepers(self, suite: Suite) -> list[KeyKeeper]:
+        """Three key keepers in this process, each with a vault of its own (R34).
+
+        Independent services take their place in real life; here they share a machine and a node.
+        """
+        folder = self.folder / "keepers"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return [
+            KeyKeeper(
+                number.to_bytes(32),
+                name=f"keeper {number}",
+                chain_id=suite.node.chain_id,
+                market=suite.market.address,
+                chain=MarketView(suite),
+                vault=SqliteVault(
+                    folder / f"{number}.sqlite", load_or_create_key(folder / f"{number}.key")
+                ),
+                # The chain's clock: a development chain's time may be moved.
+                clock=lambda: float(suite.node.head().timestamp),
+            )
+            for number in range(1, KEEPERS + 1)
+        ]
+
+    def read_journal(self, name: str) -> dict[str, Any] | None:
+        """A journal entry, or None. Raises StateError when it is damaged."""
+        path = self.folder / "journal" / f"{name}.json"
+        try:
+            data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return data
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError):
+            raise StateError(f"The journal {path} is damaged.") from None
+
+    def write_journal(self, name: str, body: dict[str, Any]) -> None:
+        """Write a journal entry, on disk before this returns."""
+        path = self.folder / "journal" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_durably(path, json.dumps(body, sort_keys=True, indent=1).encode())
+
+    def journals(self, prefix: str) -> list[dict[str, Any]]:
+        """All journal entries whose name starts with ``prefix``."""
+        names = sorted(p.stem for p in (self.folder / "journal").glob(f"{prefix}*.json"))
+        return [entry for name in names if (entry := self.read_journal(name)) is not None]
+
+    def _secret(self, name: str) -> bytes:
+        path = self.folder / name
+        try:
+            if not path.exists():
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                write_durably(path, secrets.token_bytes(32).hex().encode())
+            value = bytes.fromhex(path.read_text().strip())
+        except (OSError, ValueError):
+            raise StateError(f"The secret {path} cannot be read.") from None
+        if len(value) != 32:
+            raise StateError(f"The secret {path} does not have 32 bytes.")
+        return value

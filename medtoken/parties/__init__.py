@@ -1,0 +1,16 @@
+"""What each party does, one module for each: the verbs that the command line and the demo share."""
+
+from medtoken.parties.attester import attest_record
+from medtoken.parties.custodian import Custodian, RegisteredRecord
+from medtoken.parties.licensee import Licensee
+from medtoken.parties.patient import Patient
+from medtoken.parties.relay import Relay
+
+__all__ = [
+    "Custodian",
+    "Licensee",
+    "Patient",
+    "RegisteredRecord",
+    "Relay",
+    "attest_record",
+]

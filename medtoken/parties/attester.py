@@ -1,0 +1,48 @@
+"""The attester: somebody other than the custodian who measures the real file (R7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from os import PathLike
+
+from medtoken import formats, quality
+from medtoken.chain.contracts import Scores, Suite
+from medtoken.chain.node import Wallet
+
+
+@dataclass(frozen=True)
+class Attestation:
+    """What was attested, and the base units of DCT that the patient got for it."""
+
+    quality: quality.Quality
+    units: int
+    minted: int
+
+
+def attest_record(
+    suite: Suite,
+    wallet: Wallet,
+    record: bytes,
+    path: str | PathLike[str],
+    *,
+    key: str | None = None,
+) -> Attestation:
+    """Assess the file of a registered record and attest the scores; a second call finds them there.
+
+    Raises UnsupportedFile or MalformedFile for the file, and ContractRefused when the registry
+    refuses (an unaccredited attester, the custodian's own record, an unknown record).
+    """
+    file = formats.read(path)
+    found = quality.assess(file)
+    earlier = suite.registry.attestation(record)
+    if earlier is None:
+        scores = Scores(
+            units=file.milliunits,
+            completeness=found.completeness,
+            annotation=found.annotation,
+            dvi=found.dvi,
+            method=found.method_hash,
+        )
+        receipt = suite.registry.attest(wallet, record, scores, key=key)
+        earlier = suite.registry.events(receipt.logs, "RecordAttested")[0].args
+    return Attestation(found, int(earlier["scores"]["units"]), int(earlier["minted"]))

@@ -1,0 +1,172 @@
+"""The custodian (a hospital, a laboratory): seals, stores, deposits key shares, registers (R6, R33).
+
+The steps are journaled, so that a crash between any two of them loses no key and registers nothing
+twice: shares are with the keepers before the record is on the chain.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from os import PathLike
+from typing import Any
+
+from medtoken import formats, sealing, vocabulary
+from medtoken.chain.contracts import Draft, Suite
+from medtoken.chain.node import Wallet
+from medtoken.errors import BadInput, ContractRefused, NotPermitted, StateError
+from medtoken.home import Home
+from medtoken.ipfs import CID, Store
+from medtoken.keys import Keeper, deposit
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class RegisteredRecord:
+    """A record on the chain, and where its sealed bytes are."""
+
+    record: bytes
+    draft: Draft
+    cid: CID
+    bytes: int  # of the file, before sealing
+    description: str
+    new: bool  # whether this call registered it
+
+
+class Custodian:
+    """One accredited custodian with its store and the key keepers it deposits with."""
+
+    def __init__(
+        self,
+        suite: Suite,
+        wallet: Wallet,
+        home: Home,
+        *,
+        store: Store | None = None,
+        keepers: Sequence[Keeper] | None = None,
+    ) -> None:
+        """``store`` and ``keepers`` default to those of the home folder."""
+        self._suite = suite
+        self._wallet = wallet
+        self._home = home
+        self._store = store if store is not None else home.store
+        self._keepers = keepers if keepers is not None else home.keepers(suite)
+
+    def add_record(
+        self,
+        path: str | PathLike[str],
+        owner: str,
+        *,
+        region: str,
+        tier: int = vocabulary.Tier.SENSITIVE,
+        annotator: str | None = None,
+        previous: bytes = bytes(32),
+        key: str | None = None,
+    ) -> RegisteredRecord:
+        """Read, seal, store, deposit the key's shares, and register for the patient ``owner``.
+
+        Running it again with the same file and owner finds the record registered and changes
+        nothing. Raises UnsupportedFile or MalformedFile for the file, NotPermitted without
+        accreditation, ContractRefused when the file is registered for somebody else.
+        """
+        file = formats.read(path)
+        number = self._suite.registry.number_of(self._wallet.address)
+        if number == 0:
+            raise NotPermitted(f"{self._wallet.address} is not an accredited institution.")
+        code = vocabulary.region_code(region)
+        tag = duplicate_tag(path, self._home.custodian_secret())
+        record = self._suite.registry.record_id(number, tag)
+        entry = self._home.read_journal(_entry(record))
+        new = not self._suite.registry.exists(record)
+        if entry is None and not new:
+            raise StateError(
+                f"The file is registered as 0x{record.hex()}, but not from the folder "
+                f"{self._home.folder}."
+            )
+        if entry is None:
+            sealed = sealing.seal(
+                path, custodian_secret=self._home.custodian_secret(), store=self._store
+            )
+            if sealed.duplicate_tag != tag:
+                raise BadInput(f"{path} changed while it was being read.")
+            draft = Draft(
+                owner=owner,
+                fingerprint=sealed.manifest.fingerprint,
+                tag=tag,
+                content=sealed.cid.digest,
+                codec=int(sealed.cid.codec),
+                size=sealed.sealed_size,
+                kind=int(file.kind),
+                tier=int(tier),
+                region=code,
+                codes=codes_commitment(file.codes),
+                annotator=self._annotator(annotator),
+                previous=previous,
+            )
+            deposit(record, sealed.dek, self._keepers)
+            entry = {
+                "record": record.hex(),
+                "cid": str(sealed.cid),
+                "bytes": file.size,
+                "codes": list(file.codes),
+                "description": file.describe(),
+                "draft": _to_json(draft),
+            }
+            self._home.write_journal(_entry(record), entry)
+        draft = _from_json(entry["draft"])
+        if draft.owner.lower() != owner.lower():
+            raise ContractRefused(f"The file is registered for another owner, {draft.owner}.")
+        if new:
+            self._suite.registry.register(self._wallet, draft, key=key)
+        return RegisteredRecord(
+            record=record,
+            draft=draft,
+            cid=CID.parse(entry["cid"]),
+            bytes=int(entry["bytes"]),
+            description=str(entry["description"]),
+            new=new,
+        )
+
+    def _annotator(self, account: str | None) -> int:
+        if account is None:
+            return 0
+        number = self._suite.registry.number_of(account)
+        if number == 0:
+            raise NotPermitted(f"The annotator {account} is not an accredited institution.")
+        return number
+
+
+def duplicate_tag(path: str | PathLike[str], secret: bytes) -> bytes:
+    """HMAC-SHA256 of a file under the custodian's secret: the same file registers once (R6)."""
+    tag = hmac.new(secret, digestmod=hashlib.sha256)
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(_CHUNK):
+                tag.update(chunk)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+    return tag.digest()
+
+
+def codes_commitment(codes: Sequence[str]) -> bytes:
+    """The commitment to a record's codes: SHA-256 of the sorted codes, a line each."""
+    return hashlib.sha256("\n".join(sorted(codes)).encode()).digest()
+
+
+def _entry(record: bytes) -> str:
+    return f"record-{record.hex()}"
+
+
+def _to_json(draft: Draft) -> dict[str, Any]:
+    return {k: v.hex() if isinstance(v, bytes) else v for k, v in asdict(draft).items()}
+
+
+def _from_json(data: dict[str, Any]) -> Draft:
+    try:
+        words = ("fingerprint", "tag", "content", "codes", "previous")
+        return Draft(**{k: bytes.fromhex(v) if k in words else v for k, v in data.items()})
+    except (TypeError, ValueError):
+        raise StateError("The journal of a record is damaged.") from None

@@ -1,0 +1,153 @@
+"""The licensee (a research institute, a company): deposits, buys, uses, opens, settles (R12, R34)."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+from medtoken import sealing, vocabulary
+from medtoken.chain.contracts import LicenceRef, Order, Suite
+from medtoken.chain.node import Receipt, Wallet
+from medtoken.errors import BadInput
+from medtoken.ipfs import CID, Codec, Store
+from medtoken.keys import HpkePrivateKey, Keeper, KeyRequest, release_key, sign_with
+
+DAY = 86_400
+_PERMIT_TIME = 3600
+# How long a key request may be answered, seconds.
+_REQUEST_TIME = 600
+
+
+@dataclass(frozen=True)
+class Bought:
+    """A licence, and what was paid for it: base units, the levy on top."""
+
+    licence: bytes
+    ref: LicenceRef
+    paid: int
+    levy: int
+    end: int
+
+
+class Licensee:
+    """One licensee's wallet on one deployment."""
+
+    def __init__(self, suite: Suite, wallet: Wallet) -> None:
+        """The wallet pays, for gas too."""
+        self._suite = suite
+        self._wallet = wallet
+
+    @property
+    def address(self) -> str:
+        """The licensee's account."""
+        return self._wallet.address
+
+    def deposit(self, amount: int, *, key: str | None = None) -> Receipt:
+        """Prepay ``amount`` base units, permit and deposit in one transaction."""
+        if amount <= 0:
+            raise BadInput("The amount to deposit must be positive.")
+        deadline = self._suite.node.head().timestamp + _PERMIT_TIME
+        permit = self._suite.usage.permit(
+            self._wallet, self._suite.market.address, amount, deadline
+        )
+        return self._suite.market.deposit_with_permit(
+            self._wallet, amount, deadline, permit, key=key
+        )
+
+    def buy(
+        self,
+        record: bytes,
+        consent: bytes,
+        *,
+        form: int,
+        purposes: Sequence[str],
+        days: int,
+        units: int = 0,
+        diseases: Sequence[str] = (),
+        max_price: int | None = None,
+        proof: Sequence[bytes] = (),
+        key: str | None = None,
+    ) -> Bought:
+        """Buy a licence under a consent, for ``days`` or until the consent ends if that is sooner.
+
+        ``units`` are the calls or MB that a metered licence prepays; ``max_price`` base units per
+        unit, today's quote when it is not given. Buying signs the data-use commitment in force.
+        """
+        market = self._suite.market
+        word = market.consent(consent)
+        now = self._suite.node.head().timestamp
+        if days <= 0:
+            raise BadInput("A licence must last at least a day.")
+        terms = market.consent_terms(consent)
+        quote = market.quote(record, terms.floorPrice)
+        order = Order(
+            record=record,
+            form=int(form),
+            units=units,
+            end=min(now + days * DAY, word.expiry),
+            purposes=vocabulary.duo_mask(purposes),
+            diseases=vocabulary.disease_commitment(diseases),
+            maxPrice=quote if max_price is None else max_price,
+            agreement=market.agreement(),
+            salt=secrets.randbits(64),
+        )
+        receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
+        args = market.events(receipt.logs, "LicenceBought")[0].args
+        ref = LicenceRef(args["consent"], args["record"], args["licensee"], args["salt"])
+        return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])
+
+    def use(self, licence: bytes, units: int = 1, *, key: str | None = None) -> dict[str, Any]:
+        """Use a licence on the chain; returns the event's ``units`` and ``used``."""
+        market = self._suite.market
+        receipt = market.use(self._wallet, market.licence_ref(licence), units, key=key)
+        return market.events(receipt.logs, "LicenceUsed")[0].args
+
+    def open_record(
+        self,
+        licence: bytes,
+        destination: str | PathLike[str],
+        *,
+        store: Store,
+        keepers: Sequence[Keeper],
+    ) -> sealing.Manifest:
+        """Get the key from any two keepers, fetch, verify everything, and write the plaintext.
+
+        Raises KeyRefused when fewer than two keepers release, IntegrityError when anything does
+        not match the chain's CID and fingerprint, StoreError when blocks are missing.
+        """
+        _, ref, block = self._suite.market.licence_bought(licence)
+        draft = self._suite.registry.draft(ref.record)
+        source = store.open(CID(Codec(draft.codec), draft.content))
+        trailer = sealing.read_trailer(source)
+        private = HpkePrivateKey.generate()
+        request = KeyRequest(
+            chain_id=self._suite.node.chain_id,
+            market=self._suite.market.address,
+            licence=licence,
+            record=ref.record,
+            requester=self.address,
+            public_key_hash=private.public_key.fingerprint,
+            block=block,
+            expiry=self._suite.node.head().timestamp + _REQUEST_TIME,
+        )
+        dek = release_key(
+            keepers,
+            request,
+            private,
+            sign=sign_with(self._wallet.account),
+            commits_to=trailer.commits_to,
+        )
+        return sealing.open_sealed(source, dek, destination, fingerprint=draft.fingerprint)
+
+
+def earned_now(suite: Suite, ref: LicenceRef) -> int:
+    """What a licence has earned and nobody has settled yet, before the split; base units."""
+    word = suite.market.licence(ref.id())
+    if word.form == 0 or word.closed:
+        return 0
+    revoked = suite.market.consent(ref.consent).revoked_at
+    stop = word.stop(suite.node.head().timestamp, revoked)
+    return word.earned(stop) - word.earned(word.settled)
