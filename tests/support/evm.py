@@ -85,12 +85,15 @@ class Evm:
             raise Reverted(_reason(error)) from None
 
     def transact(self, sender: str, to: str, data: bytes, value: int = 0) -> bytes:
-        """Send a transaction in a block of its own second; keeps its logs in ``logs``."""
-        mark = self._evm.snapshot()
+        """Send a transaction; keeps its logs in ``logs``.
+
+        No snapshot is taken: a revert undoes itself, and each snapshot that is not undone counts as
+        a call frame, of which there are 1,024.
+        """
         try:
             out = self._evm.message_call(sender, to, calldata=data, value=value, gas=29_000_000)
         except RuntimeError as error:
-            self._evm.revert(mark)
+            self._evm.reset_transient_storage()
             raise Reverted(_reason(error)) from None
         result = self._evm.result
         self.gas = result.gas_used
