@@ -11,8 +11,8 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from medtoken.chain.licence_view import MarketView
 from medtoken.chain.contracts import Suite
+from medtoken.chain.licence_view import MarketView
 from medtoken.chain.node import Wallet
 from medtoken.chain.outbox import Outbox, write_durably
 from medtoken.errors import StateError
@@ -97,11 +97,11 @@ class Home:
         path = self.folder / "journal" / f"{name}.json"
         try:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return data
         except FileNotFoundError:
             return None
         except (OSError, ValueError):
             raise StateError(f"The journal {path} is damaged.") from None
+        return data
 
     def write_journal(self, name: str, body: dict[str, Any]) -> None:
         """Write a journal entry, on disk before this returns."""

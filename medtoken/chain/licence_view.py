@@ -5,7 +5,6 @@ from __future__ import annotations
 from medtoken.chain.contracts import LicenceRef, Suite
 from medtoken.errors import ContractRefused
 from medtoken.keys import LicenceState
-from medtoken.vocabulary import Form
 
 _DUT_FROZEN = 4
 
@@ -48,16 +47,19 @@ class MarketView:
         now = self._suite.node.head().timestamp
         word = market.licence(licence)
         consent = market.consent(ref.consent)
-        if consent.revoked_at:
-            return "the consent was revoked"
-        if word.closed or word.end <= now or consent.expiry <= now:
-            return "the licence has ended"
-        if word.suspended:
-            return "the licence is suspended"
-        if word.form == Form.METERED and word.used == 0:
-            return "no use of the metered licence is on the chain yet"
-        if market.licensee(ref.licensee).frozen:
-            return "the licensee is frozen"
-        if int(self._suite.usage.read("standing", ref.licensee)) & _DUT_FROZEN:
-            return "the licensee's account is frozen"
-        return "" if market.is_usable(ref) else "the licence is not usable"
+        reasons = (
+            (consent.revoked_at != 0, "the consent was revoked"),
+            (word.closed or word.end <= now or consent.expiry <= now, "the licence has ended"),
+            (word.suspended, "the licence is suspended"),
+            (
+                word.metered and word.used == 0,
+                "no use of the metered licence is on the chain yet",
+            ),
+            (market.licensee(ref.licensee).frozen, "the licensee is frozen"),
+            (
+                int(self._suite.usage.read("standing", ref.licensee)) & _DUT_FROZEN != 0,
+                "the licensee's account is frozen",
+            ),
+            (not market.is_usable(ref), "the licence is not usable"),
+        )
+        return next((reason for refused, reason in reasons if refused), "")

@@ -31,7 +31,7 @@ class Word:
 
     def pack(self) -> int:
         """The 256-bit word. Raises BadInput when a field does not fit into its bits."""
-        return _pack(self.layout, {f.name: getattr(self, f.name) for f in fields(self)})  # type: ignore[arg-type]
+        return _pack(self.layout, {f.name: getattr(self, f.name) for f in fields(self)})
 
     @classmethod
     def unpack(cls, word: int) -> Self:
@@ -114,8 +114,8 @@ class Facts(Word):
     kind: int
     tier: int
     region: int  # UN M49
-    quality: int = 0  # 0–100
-    dvi: int = 0  # 0–100
+    quality: int = 0  # 0 to 100
+    dvi: int = 0  # 0 to 100
     attested: bool = False
     minted: bool = False
     superseded: bool = False

@@ -61,7 +61,7 @@ def deploy_devnet(node: Node, home: Home, progress: Progress) -> tuple[Suite, Ca
     for name, wallet in people.wallets.items():
         home.keep_wallet(name, wallet)
     operator = people["operator"].address
-    offices = {name: operator for name in PEOPLE} | {"exchange": people["exchange"].address}
+    offices = dict.fromkeys(PEOPLE, operator) | {"exchange": people["exchange"].address}
     params = load_params(
         "devnet", operator=operator, platform=people["platform"].address, people=offices
     )

@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from medtoken.audit import replay
 from medtoken.chain.contracts import LicenceRef, Suite
 from medtoken.chain.node import Node, Wallet
 from medtoken.demo.fixtures import Fixture, real_files
 from medtoken.demo.people import REGION, Cast, deploy_devnet
-from medtoken.errors import InvariantViolated, MedtokenError
+from medtoken.errors import InvariantViolated, MedtokenError, StateError
 from medtoken.formats import Format
 from medtoken.home import Home
 from medtoken.messages import DUT, Consent, Revocation, Withdrawal
@@ -29,6 +29,7 @@ from medtoken.parties.licensee import Bought
 from medtoken.vocabulary import Form, Tier
 
 Progress = Callable[[str], None]
+_T = TypeVar("_T")
 
 # R15's worked example: 100,000 calls at 50 DUT, here of the glucose series, in four transactions.
 CALLS = 100_000
@@ -48,9 +49,27 @@ class Chapter:
     patient: Wallet
     registered: RegisteredRecord
     attested: Attestation
-    consent: Consent | None = None
-    bought: Bought | None = None
     opened: bool = False
+    _consent: Consent | None = None
+    _bought: Bought | None = None
+
+    @property
+    def consent(self) -> Consent:
+        """The patient's consent, once signed."""
+        return _known(self._consent)
+
+    @consent.setter
+    def consent(self, consent: Consent) -> None:
+        self._consent = consent
+
+    @property
+    def bought(self) -> Bought:
+        """The company's licence, once bought."""
+        return _known(self._bought)
+
+    @bought.setter
+    def bought(self, bought: Bought) -> None:
+        self._bought = bought
 
 
 class Story:
@@ -161,7 +180,6 @@ class Story:
         self._licensee.deposit(DEPOSIT, key="story:deposit")
         for chapter in chapters:
             name = chapter.fixture.path.name
-            assert chapter.consent is not None
             form, units = _licence_form(chapter)
             chapter.bought = self._licensee.buy(
                 chapter.registered.record,
@@ -181,7 +199,6 @@ class Story:
     def _use(self, chapters: list[Chapter]) -> int:
         total = 0
         for chapter in chapters:
-            assert chapter.bought is not None
             name = chapter.fixture.path.name
             batches = [1]
             if chapter.fixture.format is Format.CGM:
@@ -195,7 +212,6 @@ class Story:
     def _worked_example(self, chapters: list[Chapter]) -> dict[str, Any]:
         self._say("The payment of the calls is split by the rules, on the chain")
         chapter = next(c for c in chapters if c.fixture.format is Format.CGM)
-        assert chapter.bought is not None
         receipt = self._suite.market.settle(
             self._cast["relay"], [chapter.bought.ref], key="story:settle:worked"
         )
@@ -225,7 +241,6 @@ class Story:
     def _open(self, chapters: list[Chapter]) -> None:
         self._finalize()
         for chapter in chapters:
-            assert chapter.bought is not None
             name = chapter.fixture.path.name
             self._say(f"Two of three key keepers release the key of {name}; the company opens it")
             target = self._out / "opened" / name
@@ -250,8 +265,6 @@ class Story:
 
     def _revoke(self, chapters: list[Chapter]) -> dict[str, str]:
         chapter = next(c for c in chapters if c.fixture.format is Format.FHIR)
-        assert chapter.consent is not None
-        assert chapter.bought is not None
         consent, bought = chapter.consent, chapter.bought
         patient = Patient(self._suite, chapter.patient)
         revocation = Revocation(consent.struct_hash())
@@ -282,7 +295,7 @@ class Story:
         return refusals
 
     def _settle(self, chapters: list[Chapter], step: str) -> None:
-        refs = [c.bought.ref for c in chapters if c.bought]
+        refs = [c.bought.ref for c in chapters]
         # Licences that a step before closed cannot be settled again.
         entry = self._remember(
             f"settle-{step}",
@@ -294,7 +307,7 @@ class Story:
 
     def _audit(self) -> dict[str, Any]:
         self._say("The auditor replays the chain from its logs alone and checks every rule")
-        report = replay(self._node, self._suite.deployment).as_dict()
+        report: dict[str, Any] = replay(self._node, self._suite.deployment).as_dict()
         holding = sum(1 for i in report["invariants"] if i["holds"])
         self._say(f"  {report['events']} events, {holding} of {len(report['invariants'])} hold")
         return report
@@ -334,6 +347,13 @@ class Story:
             "fingerprint": "0x" + registered.draft.fingerprint.hex(),
             "opened_equals_original": chapter.opened,
         }
+
+
+def _known(value: _T | None) -> _T:
+    """What a chapter before has made."""
+    if value is None:
+        raise StateError("The story was told out of order.")
+    return value
 
 
 def _licence_form(chapter: Chapter) -> tuple[Form, int]:
