@@ -101,7 +101,7 @@ lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer ve
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean: ## Remove what builds and runs made
-	rm -rf build dist .build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist .build contracts/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f medtoken/artifacts/*.json
 
 clean-all: clean ## Remove the environments too
