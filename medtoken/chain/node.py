@@ -38,8 +38,10 @@ from medtoken.errors import (
 
 # How long to wait for a transaction to be mined, seconds.
 _MINED_WITHIN = 180.0
-# Room above the estimate: state may change between the estimate and the block.
+# Room above the estimate, which is made in the newest block: in the next, another second, a vote
+# checkpoint of the same second no longer is one and takes fresh slots. Gas not used is not paid.
 _GAS_ROOM = 1.15
+_GAS_MORE = 60_000
 _LOG_CHUNK = 2_000
 
 
@@ -238,7 +240,7 @@ class Node:
             nonce = self._web3.eth.get_transaction_count(_address(wallet.address), "pending")
         unsigned: dict[str, Any] = {
             "data": params["data"],
-            "gas": int(estimate * _GAS_ROOM),
+            "gas": int(estimate * _GAS_ROOM) + _GAS_MORE,
             "maxPriorityFeePerGas": tip,
             "maxFeePerGas": Wei(2 * base + tip),
             "nonce": nonce,
