@@ -377,8 +377,9 @@ def _refusal(attempt: Callable[[], object]) -> str:
 
 
 def _supply(audit: dict[str, Any]) -> dict[str, str]:
-    supply = audit["ledger"]["dut"]
-    return {name: str(supply[name]) for name in ("minted", "burned", "total")}
+    """The supply of DUT as the auditor rebuilt it, base units."""
+    dut = audit["ledger"]["dut"]
+    return {"minted": dut["minted"], "burned": dut["burned"], "total": dut["supply"]}
 
 
 def _consent_json(consent: Consent) -> dict[str, Any]:
