@@ -176,6 +176,7 @@ def test_a_log_that_was_changed_is_noticed(vault: SqliteVault) -> None:
         [*entries[:2], *entries[3:]],
         [*entries[:2], renumbered, *entries[4:]],
         [entries[1], entries[0], *entries[2:]],
+        [*entries[:4], dataclasses.replace(entries[4], number=9)],
         entries[1:],
         [entries[0], *entries],
     ):

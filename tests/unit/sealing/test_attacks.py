@@ -330,6 +330,15 @@ def test_a_trailer_outside_the_specification_is_refused(
         bytes(64) + (12).to_bytes(8, "big") + b"\x01\n" + bytes(334),
         bytes(64) + (13).to_bytes(8, "big") + b"\x01a" + bytes(334),
     ],
+    ids=[
+        "no media type",
+        "128 characters",
+        "longer than the manifest",
+        "padding not zero",
+        "not ASCII",
+        "not printable",
+        "another size",
+    ],
 )
 def test_a_manifest_outside_the_specification_is_refused(small: Record, plain: bytes) -> None:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -338,6 +347,8 @@ def test_a_manifest_outside_the_specification_is_refused(small: Record, plain: b
     key = derive_keys(small.sealed.dek, trailer.salt).manifest
     manifest = AESGCM(key).encrypt(bytes(12), plain, trailer.head)
     raw = small.raw[:-TRAILER] + trailer.head + manifest
+    with pytest.raises(IntegrityError, match="manifest"):
+        SealedReader(io.BytesIO(raw), small.sealed.dek)
     refused(raw, small.sealed.dek)
 
 

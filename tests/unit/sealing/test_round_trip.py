@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import io
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,25 @@ def test_a_stream_read_in_any_pieces_is_the_same(seal_bytes: SealBytes, record: 
     stream = SealStream(Dribble(record.plaintext), SECRET, "text/csv", _random=randomness)
     pieces = b"".join(iter(lambda: stream.read(99_991), b""))
     assert pieces == whole
+
+
+def test_a_hash_that_lags_behind_still_sees_every_byte() -> None:
+    """Buffers are reused: none may be filled again before it was hashed."""
+    plaintext = hashlib.shake_128(b"lag").digest(9 * CHUNK)
+
+    class Slow:
+        def __init__(self) -> None:
+            self.inner = hmac.new(SECRET, digestmod="sha256")
+            self.digest = self.inner.digest
+
+        def update(self, data: memoryview) -> None:
+            time.sleep(0.02)
+            self.inner.update(data)
+
+    with SealStream(io.BytesIO(plaintext), SECRET) as stream:
+        stream._tag = Slow()  # type: ignore[assignment]
+        sealed = stream.result(file_cid(stream))
+    assert sealed.duplicate_tag == hmac.digest(SECRET, plaintext, "sha256")
 
 
 # --- refused ------------------------------------------------------------------------------------
