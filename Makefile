@@ -93,10 +93,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer versions)
 	@for name in bootstrap node dev; do \
 	  echo "==> requirements/$$name.txt"; \
-	  UV_NATIVE_TLS=true $(COMPILE) $(UPGRADE) requirements/$$name.in -o requirements/$$name.txt; done
+	  UV_SYSTEM_CERTS=true $(COMPILE) $(UPGRADE) requirements/$$name.in -o requirements/$$name.txt; done
 	@for name in runtime build demo; do \
 	  echo "==> requirements/$$name.txt"; \
-	  UV_NATIVE_TLS=true $(COMPILE) -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
+	  UV_SYSTEM_CERTS=true $(COMPILE) -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@echo "==> package-lock.json"
 	@npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
