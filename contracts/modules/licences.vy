@@ -288,6 +288,9 @@ def _settle(ref: IDataMarket.LicenceRef, totals: settlement.Totals) -> settlemen
     earned: uint256 = self._earned(word, stop)
     gross: uint256 = earned - self._earned(word, self._mark(word))
     ended: bool = revoked != 0 or self._end(word) <= block.timestamp
+    # Nothing is written that no event tells: a mark that moved for less than a grain would be lost.
+    if gross == 0 and not ended:
+        return totals
 
     updated: uint256 = 0
     if self._form(word) == FIXED_TERM:
