@@ -10,7 +10,7 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import requests
 from eth_account import Account
@@ -77,6 +77,17 @@ class Receipt:
     logs: tuple[RawLog, ...]
 
 
+class Signer(Protocol):
+    """Whoever signs transactions: a key in this process, or a wallet of Ape's."""
+
+    @property
+    def address(self) -> str:
+        """The sending account."""
+
+    def sign_transaction(self, unsigned: dict[str, Any]) -> bytes:
+        """Sign an EIP-1559 transaction given by its fields; the raw transaction."""
+
+
 @dataclass(frozen=True)
 class Wallet:
     """A private key and the address it controls. Nothing prints the key."""
@@ -105,6 +116,10 @@ class Wallet:
     def key(self) -> bytes:
         """The 32-byte private key."""
         return bytes(self.account.key)
+
+    def sign_transaction(self, unsigned: dict[str, Any]) -> bytes:
+        """Sign a transaction; the raw transaction."""
+        return bytes(self.account.sign_transaction(unsigned).raw_transaction)
 
     def __repr__(self) -> str:
         """The address alone."""
@@ -212,7 +227,7 @@ class Node:
     # ------------------------------------------------------------------ writing
 
     def send(
-        self, wallet: Wallet, to: str | None, data: bytes, *, key: str | None = None
+        self, wallet: Signer, to: str | None, data: bytes, *, key: str | None = None
     ) -> Receipt:
         """Sign, send and wait until mined; ``to`` None creates a contract.
 
@@ -250,14 +265,13 @@ class Node:
         }
         if to is not None:
             unsigned["to"] = params["to"]
-        signed = wallet.account.sign_transaction(unsigned)
-        raw = bytes(signed.raw_transaction)
+        raw = wallet.sign_transaction(unsigned)
         if self.outbox:
             self.outbox.remember(*intent, raw=raw)
         try:
             with _translated(self.url):
                 self._web3.eth.send_raw_transaction(raw)
-            return self._wait(bytes(signed.hash))
+            return self._wait(bytes(Web3.keccak(raw)))
         except ContractRefused:
             # It can never take effect: the next run may try anew.
             if self.outbox:

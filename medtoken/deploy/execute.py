@@ -11,7 +11,7 @@ from typing import Any
 
 from medtoken import artifacts
 from medtoken.chain.abi import abi
-from medtoken.chain.node import Node, Receipt, Wallet
+from medtoken.chain.node import Node, Receipt, Signer
 from medtoken.deploy.plan import Call, Create, Params, build_plan, resolve
 from medtoken.deploy.record import DeployedContract, Deployment, integrity
 from medtoken.deploy.roles import Role
@@ -23,7 +23,7 @@ Progress = Callable[[str], None]
 
 def deploy(
     node: Node,
-    wallet: Wallet,
+    wallet: Signer,
     params: Params,
     *,
     network: str,
@@ -77,7 +77,7 @@ def check(node: Node, deployment: Deployment) -> None:
 
 
 def _create(
-    node: Node, wallet: Wallet, step: Create, addresses: dict[str, str], key: str
+    node: Node, wallet: Signer, step: Create, addresses: dict[str, str], key: str
 ) -> DeployedContract:
     args = resolve(step.args, addresses)
     made = _send_creation(node, wallet, step.name, args, key)
@@ -108,7 +108,7 @@ def _create(
 
 
 def _send_creation(
-    node: Node, wallet: Wallet, name: str, args: tuple[Any, ...], key: str
+    node: Node, wallet: Signer, name: str, args: tuple[Any, ...], key: str
 ) -> Receipt:
     code = bytes.fromhex(artifacts.load(name)["bytecode"].removeprefix("0x"))
     return node.send(wallet, None, code + abi(name).construct(*args), key=key)
