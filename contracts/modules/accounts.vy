@@ -37,6 +37,8 @@ _FLAGS_AT: constant(uint256) = 240
 _NONCE_AT: constant(uint256) = 128
 # DUT's standing bits for an account that may hold it: admitted 1, protocol 2.
 _MAY_HOLD: constant(uint8) = 3
+# The bit of one that the sanctions role has frozen.
+_HELD_BACK: constant(uint8) = 4
 
 # licensee → deposit 128 | credential groups 96 | region 16 | flags 16, lowest bits first
 _licensees: HashMap[address, uint256]
@@ -131,8 +133,8 @@ def withdraw(
     @param signature The earner's EIP-712 signature over Withdrawal with its next nonce; empty when the
            earner sends the transaction itself.
     @dev Anybody may relay. An earner's first withdrawal to itself admits it to DUT (R2). Reverts on zero, over
-         what was earned, past the deadline, on another's signature, and when DUT refuses (a frozen account,
-         or a receiver that is not admitted).
+         what was earned, past the deadline, on another's signature, from an account that DUT has frozen, and
+         when DUT refuses the receiver (frozen, or not admitted).
     """
     word: uint256 = self._earnings[account]
     assert deadline >= block.timestamp, "account: signature is too late"
@@ -145,9 +147,12 @@ def withdraw(
         ),
         signature,
     )
+    # Frozen earnings go nowhere: DUT would refuse the earner's own wallet, but not a friend's.
+    standing: uint8 = staticcall links.DUT.standing(account)
+    assert standing & _HELD_BACK == 0, "account: it is frozen"
     self._earnings[account] = word + (1 << _NONCE_AT) - amount
     log IDataMarket.Withdrawn(account=account, to=to, amount=amount)
-    if to == account and staticcall links.DUT.standing(to) & _MAY_HOLD == 0:
+    if to == account and standing & _MAY_HOLD == 0:
         extcall links.DUT.admit(to)
     assert extcall links.DUT.transfer(to, amount)
 

@@ -178,8 +178,9 @@ def use_licence(consent: bytes32, record: bytes32, salt: uint256, units: uint256
     assert units != 0, "licence: no unit is named"
     used: uint256 = 0
     if self._form(word) == METERED:
+        # What is left bounds the units before they are added, so that no sum can overflow.
+        assert units <= self._a(word) - self._b(word), "licence: too few units prepaid"
         used = self._b(word) + units
-        assert units <= _NUMBER and used <= self._a(word), "licence: too few units prepaid"
         self._licences[licence] = word + (units << _B_AT)
     log IDataMarket.LicenceUsed(licence=licence, units=units, used=used)
 

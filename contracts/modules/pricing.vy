@@ -16,6 +16,8 @@ uses: access
 _REFERENCE_DVI: constant(uint256) = 85
 _GRAIN: constant(uint256) = 10**9
 _KINDS: constant(uint256) = 8
+# The lowest reference that is not zero: at a DVI of 1 it makes one grain, so that nothing is sold for nothing.
+_MIN_REFERENCE: constant(uint256) = _REFERENCE_DVI * _GRAIN
 # The highest reference that governance may set: 10^6 DUT.
 _MAX_REFERENCE: constant(uint256) = 10**24
 
@@ -28,7 +30,8 @@ __gap: uint256[16]
 def set_reference(kind: uint256, amount: uint256):
     """
     @notice Set the reference price of a kind at DVI 85, base units per unit; zero takes the kind off sale.
-    @dev Caller: the timelock. Reverts on an unknown kind, over 10^6 DUT, or off the grain of 10^9 base units.
+    @dev Caller: the timelock. Reverts on an unknown kind, over 10^6 DUT, under 85 grains of 10^9 base units, or
+         off that grain.
     """
     access._restricted()
     self._set_reference(kind, amount)
@@ -47,7 +50,8 @@ def reference(kind: uint256) -> uint256:
 def _set_reference(kind: uint256, amount: uint256):
     assert kind != 0 and kind <= _KINDS, "pricing: unknown kind"
     assert (
-        amount <= _MAX_REFERENCE and amount % _GRAIN == 0
+        amount == 0
+        or (amount >= _MIN_REFERENCE and amount <= _MAX_REFERENCE and amount % _GRAIN == 0)
     ), "pricing: out of bounds"
     log IDataMarket.ReferenceChanged(
         kind=kind, previous=self._references[kind], current=amount
