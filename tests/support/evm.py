@@ -116,6 +116,16 @@ class Evm:
     def storage(self, address: str, slot: int) -> int:
         return int(self._evm.storage(address, slot))
 
+    @contextmanager
+    def stored(self, address: str, slot: int, value: int) -> Iterator[None]:
+        """Pretend inside that a slot which is in use holds another value."""
+        before = self.storage(address, slot)
+        self._evm.insert_account_storage(address, slot, value)
+        try:
+            yield
+        finally:
+            self._evm.insert_account_storage(address, slot, before)
+
     def warp(self, seconds: int) -> None:
         """Let time pass."""
         self.time += seconds
