@@ -1,0 +1,106 @@
+"""The data contribution token (R1): it appears by attestation, never moves, and burns (R26, R41)."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, amounts
+from medtoken.audit.journal import Event, Journal
+
+
+class ContributionBook(Book):
+    """Every DCT. Amounts in base units. A holder's votes are its balance (R28)."""
+
+    def __init__(self, journal: Journal, registry: str) -> None:
+        """``registry`` is the only address that may be bound as the minter."""
+        super().__init__(journal)
+        self.registry = registry
+        self.balances: dict[str, int] = defaultdict(int)
+        self.minted = 0
+        self.burned = 0
+        self.minter = ZERO_ADDRESS
+        self.authority = ZERO_ADDRESS
+        self._announced: deque[tuple[str, int]] = deque()
+        # (from, to, amount, balance of the sender before) until it turns out to be a recovery
+        self._moves: deque[tuple[str, str, int, int]] = deque()
+
+    @property
+    def supply(self) -> int:
+        """Minted less burned."""
+        return self.minted - self.burned
+
+    def announce(self, owner: str, amount: int) -> None:
+        """Say that an attestation mints this to a record's owner."""
+        self._announced.append((owner, amount))
+
+    def end_transaction(self) -> None:
+        """What was earned must have been minted, and what moved must have been a recovery."""
+        for owner, amount in self._announced:
+            self.journal.require(
+                False, 5, "R1", f"{owner} was never minted the {amount} that its record earned"
+            )
+        for sender, to, amount, _ in self._moves:
+            self.journal.require(
+                False, 5, "R1", f"{amount} DCT moved from {sender} to {to} without a recovery"
+            )
+        self._announced.clear()
+        self._moves.clear()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The book as it stands."""
+        return {
+            "minted": str(self.minted),
+            "burned": str(self.burned),
+            "total": str(self.supply),
+            "minter": self.minter,
+            "balances": amounts(self.balances),
+        }
+
+    def _transfer(self, event: Event) -> None:
+        sender, to, amount = (event.args[k] for k in ("from", "to", "value"))
+        if sender == ZERO_ADDRESS:
+            due = self._announced.popleft() if self._announced else None
+            self.journal.expect(5, "R1", "owner and amount of a mint", due, (to, amount))
+            self.minted += amount
+        else:
+            if to != ZERO_ADDRESS:
+                self._moves.append((sender, to, amount, self.balances[sender]))
+            self.balances[sender] -= amount
+            self.journal.require(
+                self.balances[sender] >= 0, 5, "R1", f"{sender} lost more DCT than it held"
+            )
+        if to == ZERO_ADDRESS:
+            self.burned += amount
+        else:
+            self.balances[to] += amount
+
+    def _recovered(self, event: Event) -> None:
+        previous, current, amount = (event.args[k] for k in ("previous", "current", "amount"))
+        sender, to, moved, held = self._moves.popleft() if self._moves else (None, None, None, None)
+        self.journal.expect(
+            5,
+            "R41",
+            "old wallet, new wallet, amount, and all that the old one held",
+            (sender, to, moved, held),
+            (previous, current, amount, amount),
+        )
+
+    def _bound(self, event: Event) -> None:
+        self.journal.expect(5, "R1", "the minter that was bound before", ZERO_ADDRESS, self.minter)
+        self.minter = event.args["minter"]
+        self.journal.expect(5, "R1", "the minter", self.registry, self.minter)
+
+    def _authority(self, event: Event) -> None:
+        self.authority = event.args["authority"]
+
+    handlers: ClassVar[Mapping[str, Handler]] = {
+        "Transfer": _transfer,
+        "Recovered": _recovered,
+        "MinterBound": _bound,
+        "AuthorityUpdated": _authority,
+    }
+    silent = frozenset(
+        {"Approval", "DelegateChanged", "DelegateVotesChanged", "EIP712DomainChanged"}
+    )

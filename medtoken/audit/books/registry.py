@@ -1,0 +1,337 @@
+"""Records and their quality (R6, R7), the mint that follows from it (R1), and institutions (R8)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from eth_abi import encode
+from eth_utils import keccak
+
+from medtoken.audit import rules
+from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
+from medtoken.audit.books.contribution import ContributionBook
+from medtoken.audit.journal import Event, Journal
+from medtoken.chain.words import Facts
+from medtoken.vocabulary import Capability
+
+KINDS = range(1, 9)
+_PARAMETERS = {
+    keccak(text=name): name for name in (*(f"coefficient {kind}" for kind in KINDS), "min_quality")
+}
+_RECORD_TYPE = keccak(text="medtoken record")
+_SCORES = ("units", "completeness", "annotation", "dvi")
+
+
+@dataclass(frozen=True)
+class Record:
+    """A record: what contracts know of it, what its custodian stated, what its attester found."""
+
+    facts: Facts
+    commitment: bytes
+    draft: dict[str, Any]
+    block: int
+    superseded_by: bytes | None = None
+    scores: dict[str, Any] | None = None
+    attester: int = 0
+    minted: int = 0  # base units of DCT
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Records that were registered under one Merkle root."""
+
+    count: int
+    manifest: bytes
+
+
+@dataclass(frozen=True)
+class Institution:
+    """An accredited institution: its account now, and what it may do, bits of Capability."""
+
+    account: str
+    capabilities: int
+
+
+@dataclass(frozen=True)
+class Parties:
+    """Who is paid for a record; the annotator is the zero address when there is none."""
+
+    owner: str
+    custodian: str
+    annotator: str
+
+
+def record_id(custodian: int, tag: bytes) -> bytes:
+    """The id of a custodian's record with this duplicate tag (R6)."""
+    return keccak(encode(["bytes32", "uint256", "bytes32"], [_RECORD_TYPE, custodian, tag]))
+
+
+def commitment(draft: dict[str, Any]) -> bytes:
+    """What the registry keeps of the parts of a draft that contracts do not need."""
+    kinds = ["bytes32", "bytes32", "uint256", "uint256", "bytes32"]
+    names = ("fingerprint", "content", "codec", "size", "codes")
+    return keccak(encode(kinds, [draft[name] for name in names]))
+
+
+class RegistryBook(Book):
+    """Records, batches, institutions and the registry's parameters."""
+
+    def __init__(self, journal: Journal, contributions: ContributionBook) -> None:
+        """Attestations mint into ``contributions``."""
+        super().__init__(journal)
+        self.contributions = contributions
+        self.records: dict[bytes, Record] = {}
+        self.batches: dict[tuple[int, bytes], Batch] = {}
+        self.institutions: dict[int, Institution] = {}
+        self.numbers: dict[str, int] = {}  # account → number; zero after it moved away
+        self.parameters = dict.fromkeys(_PARAMETERS.values(), 0)
+        self._superseding: dict[bytes, bytes] = {}  # new record → the one that it takes over from
+
+    def parties(self, record: bytes) -> Parties | None:
+        """Who is paid for a record now; None for an unknown one."""
+        found = self.records.get(record)
+        if found is None:
+            return None
+        return Parties(
+            found.facts.owner,
+            self._account(found.facts.custodian),
+            self._account(found.facts.annotator),
+        )
+
+    def end_transaction(self) -> None:
+        """A version that was superseded must have a successor."""
+        for new, old in self._superseding.items():
+            self.journal.require(
+                False, 7, "R6", f"{hexed(old)} was superseded by {hexed(new)}, which never came"
+            )
+        self._superseding.clear()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The book as it stands."""
+        return {
+            "records": {hexed(k): _record_dict(v) for k, v in sorted(self.records.items())},
+            "batches": [
+                {
+                    "custodian": custodian,
+                    "root": hexed(root),
+                    "count": batch.count,
+                    "manifest": hexed(batch.manifest),
+                }
+                for (custodian, root), batch in sorted(self.batches.items())
+            ],
+            "institutions": {
+                str(k): {"account": v.account, "capabilities": v.capabilities}
+                for k, v in sorted(self.institutions.items())
+            },
+            "parameters": dict(self.parameters),
+        }
+
+    def _account(self, number: int) -> str:
+        found = self.institutions.get(number)
+        return found.account if found else ZERO_ADDRESS
+
+    def _may(self, number: int, capability: Capability) -> bool:
+        found = self.institutions.get(number)
+        return found is not None and bool(found.capabilities & capability)
+
+    def _registered(self, event: Event) -> None:
+        args, draft, journal = event.args, event.args["draft"], self.journal
+        record, custodian = args["record"], args["custodian"]
+        name = f"record {hexed(record)}"
+        journal.expect(7, "R6", f"id of {name}", record_id(custodian, draft["tag"]), record)
+        journal.expect(7, "R6", f"owner of {name}", draft["owner"], args["owner"])
+        journal.require(record not in self.records, 7, "R6", f"{name} was registered twice")
+        journal.require(
+            self._may(custodian, Capability.CUSTODIAN),
+            7,
+            "R6",
+            f"{name} comes from institution {custodian}, which is no accredited custodian",
+        )
+        if draft["annotator"]:
+            journal.require(
+                self._may(draft["annotator"], Capability.ANNOTATOR)
+                and draft["annotator"] != custodian,
+                7,
+                "R8",
+                f"{name} names institution {draft['annotator']} as annotator, which it cannot be",
+            )
+        minted = False
+        previous = self.records.get(draft["previous"])
+        if draft["previous"] != bytes(32):
+            journal.expect(
+                7,
+                "R6",
+                f"the version that {name} corrects",
+                self._superseding.pop(record, None),
+                draft["previous"],
+            )
+            if previous is not None:
+                minted = previous.facts.minted
+                journal.expect(
+                    7,
+                    "R6",
+                    f"owner and custodian of the version that {name} corrects",
+                    (draft["owner"], custodian),
+                    (previous.facts.owner, previous.facts.custodian),
+                )
+        facts = Facts(
+            owner=draft["owner"],
+            custodian=custodian,
+            annotator=draft["annotator"],
+            kind=draft["kind"],
+            tier=draft["tier"],
+            region=draft["region"],
+            minted=minted,
+        )
+        self.records[record] = Record(facts, commitment(draft), draft, event.block)
+
+    def _superseded(self, event: Event) -> None:
+        record, by = event.args["record"], event.args["by"]
+        self._superseding[by] = record
+        found = self.records.get(record)
+        if not self.journal.require(
+            found is not None, 7, "R6", f"an unknown record {hexed(record)} was superseded"
+        ):
+            return
+        assert found is not None  # noqa: S101  narrows the type
+        self.journal.require(
+            not found.facts.superseded, 7, "R6", f"record {hexed(record)} was superseded twice"
+        )
+        self.records[record] = replace(
+            found, facts=replace(found.facts, superseded=True), superseded_by=by
+        )
+
+    def _batch(self, event: Event) -> None:
+        args = event.args
+        key = (args["custodian"], args["root"])
+        self.journal.require(
+            self._may(args["custodian"], Capability.CUSTODIAN) and key not in self.batches,
+            7,
+            "R6",
+            f"batch {hexed(args['root'])} is no accredited custodian's, or came twice",
+        )
+        self.batches[key] = Batch(args["count"], args["manifest"])
+
+    def _attested(self, event: Event) -> None:
+        args, scores, journal = event.args, event.args["scores"], self.journal
+        name = f"record {hexed(args['record'])}"
+        found = self.records.get(args["record"])
+        if found is None:
+            journal.require(False, 5, "R1", f"the unknown {name} was attested")
+            return
+        facts = found.facts
+        journal.expect(5, "R1", f"owner of {name}", facts.owner, args["owner"])
+        journal.require(
+            not facts.attested and not facts.superseded,
+            5,
+            "R1",
+            f"{name} was attested twice, or after a newer version took its place",
+        )
+        journal.require(
+            self._may(args["attester"], Capability.ATTESTER)
+            and args["attester"] not in (facts.custodian, facts.annotator),
+            7,
+            "R7",
+            f"{name} was attested by institution {args['attester']}, which may not",
+        )
+        journal.require(
+            scores["completeness"] <= 100
+            and scores["annotation"] <= 100
+            and 0 < scores["dvi"] <= 100
+            and scores["units"] > 0,
+            7,
+            "R7",
+            f"a score of {name} is out of range",
+        )
+        quality = rules.quality(scores["completeness"], scores["annotation"])
+        journal.expect(7, "R7", f"quality of {name}", quality, args["quality"])
+        minted = 0
+        if not facts.minted:
+            coefficient = self.parameters[f"coefficient {facts.kind}"]
+            least = self.parameters["min_quality"]
+            minted = rules.minted(scores["units"], coefficient, quality, least)
+        journal.expect(5, "R1", f"DCT minted for {name}", minted, args["minted"])
+        if minted:
+            self.contributions.announce(facts.owner, minted)
+        self.records[args["record"]] = replace(
+            found,
+            facts=replace(
+                facts,
+                quality=quality,
+                dvi=scores["dvi"],
+                attested=True,
+                minted=facts.minted or minted > 0,
+            ),
+            scores=scores,
+            attester=args["attester"],
+            minted=minted,
+        )
+
+    def _institution(self, event: Event) -> None:
+        args, journal = event.args, self.journal
+        number, account = args["number"], args["account"]
+        before = self.institutions.get(number, Institution(ZERO_ADDRESS, 0))
+        journal.expect(
+            7,
+            "R8",
+            f"institution {number} as it was",
+            (before.account, before.capabilities),
+            (args["previousAccount"], args["previousCapabilities"]),
+        )
+        if number not in self.institutions:
+            count = len(self.institutions)
+            journal.expect(7, "R8", "the number of a new institution", count + 1, number)
+        if before.account != account:
+            journal.require(
+                not self.numbers.get(account), 7, "R8", f"{account} is two institutions at once"
+            )
+            if before.account != ZERO_ADDRESS:
+                self.numbers[before.account] = 0
+        self.numbers[account] = number
+        self.institutions[number] = Institution(account, args["capabilities"])
+
+    def _parameter(self, event: Event) -> None:
+        name = _PARAMETERS.get(event.args["name"])
+        if name is None:
+            self.journal.require(False, 7, "R1", "the registry changed an unknown parameter")
+            return
+        self.journal.expect(
+            7, "R1", f"{name} as it was", self.parameters[name], event.args["previous"]
+        )
+        self.parameters[name] = event.args["current"]
+
+    handlers: ClassVar[Mapping[str, Handler]] = {
+        "RecordRegistered": _registered,
+        "RecordSuperseded": _superseded,
+        "BatchRegistered": _batch,
+        "RecordAttested": _attested,
+        "InstitutionChanged": _institution,
+        "ParameterChanged": _parameter,
+    }
+
+
+def _record_dict(record: Record) -> dict[str, Any]:
+    facts, draft = record.facts, record.draft
+    return {
+        "owner": facts.owner,
+        "custodian": facts.custodian,
+        "annotator": facts.annotator or None,
+        "kind": facts.kind,
+        "tier": facts.tier,
+        "region": facts.region,
+        "fingerprint": hexed(draft["fingerprint"]),
+        "content": hexed(draft["content"]),
+        "codec": draft["codec"],
+        "size": draft["size"],
+        "previous": hexed(draft["previous"]) if draft["previous"] != bytes(32) else None,
+        "superseded_by": hexed(record.superseded_by) if record.superseded_by else None,
+        "attested": facts.attested,
+        "attester": record.attester or None,
+        "scores": {name: record.scores[name] for name in _SCORES} if record.scores else None,
+        "method": hexed(record.scores["method"]) if record.scores else None,
+        "quality": facts.quality,
+        "dvi": facts.dvi,
+        "minted": str(record.minted),
+    }

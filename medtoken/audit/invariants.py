@@ -1,0 +1,192 @@
+"""The seven invariants, each held against the ledger and against the state of the chain.
+
+A finding fails when an event broke a rule that belongs to it, when the books do not add up, or when
+the chain holds something else than the ledger says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from medtoken.audit import rules
+from medtoken.audit.journal import Violation
+from medtoken.audit.ledger import Ledger
+from medtoken.audit.state import State, market_owes
+from medtoken.chain.words import RatesWord
+
+# How many violations a detail spells out.
+_SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether one invariant holds, and in one sentence why, or what broke it."""
+
+    id: int
+    holds: bool
+    detail: str
+    violations: tuple[Violation, ...] = ()
+
+
+def judge(ledger: Ledger, state: State) -> tuple[Finding, ...]:
+    """All seven findings, for a ledger that is closed and a state read at its end."""
+    sums = [*_book_sums(ledger, state.block), *_chain_sums(ledger, state)]
+    details = _details(ledger, state)
+    findings = []
+    for number in range(1, 8):
+        broken = [v for v in (*ledger.violations, *sums) if v.invariant == number]
+        broken += [v for v in state.differences if number in (7, v.invariant)]
+        detail = _list(broken) if broken else details[number]
+        findings.append(Finding(number, not broken, detail, tuple(broken)))
+    return tuple(findings)
+
+
+@dataclass(frozen=True)
+class _Sum:
+    """Two amounts that must be equal, or the second at least the first."""
+
+    invariant: int
+    rule: str
+    text: str
+    expected: int
+    actual: int
+    at_least: bool = False
+
+    def holds(self) -> bool:
+        return self.actual >= self.expected if self.at_least else self.actual == self.expected
+
+
+def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
+    usage, market, treasury = ledger.usage, ledger.market, ledger.treasury
+    totals, contribution = market.totals, ledger.contribution
+    held = usage.balances.get(usage.market, 0) - usage.gifts.get(usage.market, 0)
+    reserve = usage.balances.get(usage.treasury, 0) - usage.gifts.get(usage.treasury, 0)
+    by_words = sum(
+        rules.owed(found.word, market.epochs.get(found.word.epoch, RatesWord()))
+        for found in market.licences.values()
+    )
+    parts = totals.patients + totals.custodians + totals.annotators + totals.platform
+    yield from _broken(
+        block,
+        _Sum(
+            1, "R2", "sum of all balances in the books", usage.supply, sum(usage.balances.values())
+        ),
+        _Sum(2, "R15", "sum of all parts that were settled", totals.settled, parts),
+        _Sum(
+            2,
+            "R15",
+            "what payers paid for licences, against what was settled, returned and is held",
+            totals.paid + totals.paid_levy,
+            totals.settled
+            + totals.levy
+            + totals.refunded
+            + totals.refunded_levy
+            + market.unsettled,
+        ),
+        _Sum(2, "R15", "licence money held, by payments and by words", market.unsettled, by_words),
+        _Sum(3, "R16", "DUT of the treasury in the books", treasury.reserve, reserve),
+        _Sum(
+            5,
+            "R1",
+            "sum of all DCT in the books",
+            contribution.supply,
+            sum(contribution.balances.values()),
+        ),
+        _Sum(
+            6,
+            "R15",
+            "DUT of the market in the books",
+            market.deposits + market.earned + market.unsettled,
+            held,
+        ),
+        _Sum(
+            6,
+            "R15",
+            "earnings, withdrawn and not",
+            parts,
+            market.earned + totals.withdrawn,
+        ),
+    )
+
+
+def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
+    usage = ledger.usage
+
+    def total(contract: str) -> int:
+        return sum(v for v in state.all(contract, "balanceOf").values() if isinstance(v, int))
+
+    def one(contract: str, function: str, *args: Any) -> int:
+        value = state.one(contract, function, *args)
+        return value if isinstance(value, int) else -1
+
+    books = state.one("Treasury", "books")
+    levies, burned, reserve = books if isinstance(books, tuple) else (0, 0, -1)
+    supply, contributed = one("UsageToken", "totalSupply"), one("ContributionToken", "totalSupply")
+    market = one("UsageToken", "balanceOf", usage.market)
+    treasury = one("UsageToken", "balanceOf", usage.treasury)
+    yield from _broken(
+        state.block,
+        _Sum(1, "R2", "sum of all balances on the chain", supply, total("UsageToken")),
+        _Sum(3, "R16", "the reserve on the chain", levies - burned, reserve),
+        _Sum(3, "R16", "DUT of the treasury on the chain", reserve, treasury, at_least=True),
+        _Sum(5, "R1", "sum of all DCT on the chain", contributed, total("ContributionToken")),
+        _Sum(6, "R15", "DUT of the market on the chain", market_owes(state), market, at_least=True),
+    )
+
+
+def _broken(block: int, *sums: _Sum) -> Iterator[Violation]:
+    for found in sums:
+        if not found.holds():
+            least = "at least " if found.at_least else ""
+            yield Violation(
+                found.invariant,
+                found.rule,
+                block,
+                None,
+                found.text,
+                f"{least}{found.expected}",
+                str(found.actual),
+            )
+
+
+def _list(broken: list[Violation]) -> str:
+    lines = [str(v) for v in broken[:_SHOWN]]
+    if len(broken) > _SHOWN:
+        lines.append(f"and {len(broken) - _SHOWN} more")
+    return "; ".join(lines)
+
+
+def _details(ledger: Ledger, state: State) -> dict[int, str]:
+    """What each invariant's finding says when it holds. Amounts are base units."""
+    usage, market, treasury, counts = ledger.usage, ledger.market, ledger.treasury, ledger.counts
+    totals = market.totals
+    holders = sum(1 for amount in usage.balances.values() if amount)
+    bought, used, settled, closed, recovered = (
+        counts[name]
+        for name in (
+            "DataMarket.LicenceBought",
+            "DataMarket.LicenceUsed",
+            "DataMarket.LicenceSettled",
+            "DataMarket.LicenceClosed",
+            "ContributionToken.Recovered",
+        )
+    )
+    return {
+        1: f"{holders} balances add up to the supply of {usage.supply} = "
+        f"{usage.minted} minted - {usage.burned} burned",
+        2: f"{settled} settlements: {totals.paid + totals.paid_levy} paid = {totals.settled} split + "
+        f"{totals.levy} levy + {totals.refunded + totals.refunded_levy} returned + "
+        f"{market.unsettled} held",
+        3: f"reserve of {treasury.reserve} = {treasury.levies} levies - {treasury.burned} burned - "
+        "0 spent",
+        4: f"{bought} purchases, {used} uses, {settled} settlements and {closed} closings, each "
+        "inside a live consent and licence, or paying what was earned while they lived",
+        5: f"{ledger.contribution.supply} DCT, all minted by attestation; {recovered} recoveries, "
+        "no other move",
+        6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "
+        f"deposits, {market.earned} of earnings and {market.unsettled} of licence money",
+        7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
+        "give",
+    }

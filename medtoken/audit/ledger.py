@@ -1,0 +1,123 @@
+"""The ledger: everything that the suite's contracts hold, rebuilt from their logs alone.
+
+A pure fold: it asks nobody anything but the time of a block where a rule depends on it. What the
+rules determine it computes itself, and where an event says otherwise it records a violation and
+goes on with what the rules give.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from medtoken.audit.books.base import ZERO_ADDRESS, Book
+from medtoken.audit.books.contribution import ContributionBook
+from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
+from medtoken.audit.books.market import MarketBook
+from medtoken.audit.books.registry import RegistryBook
+from medtoken.audit.books.treasury import TreasuryBook
+from medtoken.audit.books.usage import UsageBook
+from medtoken.audit.journal import Clock, Event, Journal, Violation
+from medtoken.audit.source import PROXY, PROXY_ADMIN, Suite
+
+
+class Ledger:
+    """The books of a deployed suite. Feed events in the chain's order, then ``close``."""
+
+    def __init__(self, suite: Suite, clock: Clock) -> None:
+        """Start before the first event; ``clock`` tells the time of blocks."""
+        self.suite = suite
+        self.journal = Journal(clock)
+        addresses = suite.addresses
+        market, treasury = addresses["DataMarket"], addresses["Treasury"]
+        self.usage = UsageBook(self.journal, market, treasury)
+        self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
+        self.registry = RegistryBook(self.journal, self.contribution)
+        self.market = MarketBook(self.journal, self.registry, self.usage)
+        self.treasury = TreasuryBook(self.journal, self.usage, self.market)
+        self.access = AccessBook(self.journal)
+        self.timelock = TimelockBook(self.journal)
+        self.proxies = ProxyBook(self.journal, suite.proxies)
+        self._governance = Governance(
+            self.journal, addresses, self.access, self.timelock, self.proxies
+        )
+        self._books: dict[str, Book] = {
+            "UsageToken": self.usage,
+            "ContributionToken": self.contribution,
+            "RecordRegistry": self.registry,
+            "DataMarket": self.market,
+            "Treasury": self.treasury,
+            "AccessManager": self.access,
+            "TimelockController": self.timelock,
+            PROXY: self.proxies,
+            PROXY_ADMIN: self.proxies,
+        }
+        self.counts: Counter[str] = Counter()  # events by contract and name
+
+    @property
+    def violations(self) -> list[Violation]:
+        """What the logs break, in their order."""
+        return self.journal.violations
+
+    @property
+    def events(self) -> int:
+        """How many events were booked."""
+        return self.counts.total()
+
+    def accounts(self) -> set[str]:
+        """Every account that any book knows a person or an institution by."""
+        records = (record.facts.owner for record in self.registry.records.values())
+        return {
+            *self.usage.standings,
+            *self.usage.balances,
+            *self.contribution.balances,
+            *self.registry.numbers,
+            *self.market.licensees,
+            *self.market.earnings,
+            *records,
+        } - {ZERO_ADDRESS}
+
+    def fold(self, events: Iterable[Event]) -> Ledger:
+        """Book all events and close; returns itself."""
+        for event in events:
+            self.apply(event)
+        self.close()
+        return self
+
+    def apply(self, event: Event) -> None:
+        """Book one event."""
+        last = self.journal.event
+        if last is not None and last.tx != event.tx:
+            self.close()
+        self.journal.event = event
+        self.journal.require(
+            last is None or (last.block, last.index) < (event.block, event.index),
+            7,
+            "R29",
+            "a log came twice, or out of the chain's order",
+        )
+        self.counts[f"{event.contract}.{event.event}"] += 1
+        self._governance.watch(event)
+        self._books[event.contract].apply(event)
+
+    def close(self) -> None:
+        """End the transaction at hand: nothing of it is to come any more."""
+        if self.journal.event is not None:
+            # Before the timelock's own book forgets what it called.
+            self._governance.end_transaction()
+            for book in self._books.values():
+                book.end_transaction()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The books as they stand, ready for JSON: amounts as text in base units, ids as 0x hex."""
+        return {
+            "dut": self.usage.as_dict(),
+            "dct": self.contribution.as_dict(),
+            "registry": self.registry.as_dict(),
+            "market": self.market.as_dict(),
+            "treasury": self.treasury.as_dict(),
+            "roles": self.access.as_dict(),
+            "timelock": self.timelock.as_dict(),
+            "proxies": self.proxies.as_dict(),
+        }

@@ -1,0 +1,307 @@
+"""The state of the chain, and what the ledger says that it must be.
+
+A claim names one view of one contract and the value that the ledger gives it. Reading all claims at
+one block and comparing is invariant 7; each claim also counts for the invariant that it is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from eth_utils import keccak, to_checksum_address
+
+from medtoken import artifacts
+from medtoken.audit.books.base import ZERO_ADDRESS
+from medtoken.audit.books.governance import TIMELOCK_ROLES, Delay, Member
+from medtoken.audit.books.registry import KINDS
+from medtoken.audit.journal import Violation, show
+from medtoken.audit.ledger import Ledger
+from medtoken.audit.rules import owed
+from medtoken.audit.source import PROXY_ADMIN, Chain
+from medtoken.chain.abi import abi, selector
+from medtoken.chain.words import EarningsWord, LicenceWord, LicenseeWord, RatesWord
+from medtoken.deploy.roles import Role
+from medtoken.errors import BadInput, ContractRefused
+
+# OperationState of the timelock: its timestamp of an operation that was carried out.
+_DONE = 1
+_WEEK = 7 * 86_400
+_IMPLEMENTATION = int.from_bytes(keccak(text="eip1967.proxy.implementation")) - 1
+_ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
+
+Word = LicenceWord | LicenseeWord | EarningsWord
+Key = tuple[str, str, tuple[Any, ...]]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a view must answer at the end of the ledger."""
+
+    invariant: int
+    rule: str
+    contract: str
+    function: str
+    args: tuple[Any, ...]
+    expected: Any
+    address: str | None = None  # where it is not the contract of that name
+
+    @property
+    def key(self) -> Key:
+        """What is asked."""
+        return self.contract, self.function, self.args
+
+    def __str__(self) -> str:
+        """For example ``UsageToken.balanceOf(0x…)``."""
+        return f"{self.contract}.{self.function}({', '.join(show(a) for a in self.args)})"
+
+
+@dataclass
+class State:
+    """What the chain answered at one block, and where that is not what the ledger says."""
+
+    block: int
+    values: dict[Key, Any] = field(default_factory=dict)
+    differences: list[Violation] = field(default_factory=list)
+    reads: int = 0
+
+    def all(self, contract: str, function: str) -> Mapping[tuple[Any, ...], Any]:
+        """Every answer of one view, by its arguments."""
+        return {k[2]: v for k, v in self.values.items() if k[:2] == (contract, function)}
+
+    def one(self, contract: str, function: str, *args: Any) -> Any:
+        """One answer."""
+        return self.values[contract, function, args]
+
+
+def read(ledger: Ledger, chain: Chain, block: int) -> State:
+    """Read every claim at a block and compare."""
+    state = State(block)
+    for claim in claims(ledger, chain.block(block).timestamp):
+        address = claim.address or ledger.suite.addresses[claim.contract]
+        interface = abi(claim.contract)
+        try:
+            data = chain.call(address, interface.call(claim.function, *claim.args), block)
+            actual = interface.result(claim.function, data)
+        except (BadInput, ContractRefused) as error:
+            actual = f"no answer ({error})"
+        state.values[claim.key] = actual
+        state.reads += 1
+        if actual != claim.expected:
+            state.differences.append(
+                Violation(
+                    claim.invariant,
+                    claim.rule,
+                    block,
+                    None,
+                    f"{claim} on the chain",
+                    show(claim.expected),
+                    show(actual),
+                )
+            )
+    state.differences += _slots(ledger, chain, block)
+    return state
+
+
+def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
+    """Everything that the ledger says about the chain at ``now``, unix seconds."""
+    yield from _usage(ledger)
+    yield from _contribution(ledger)
+    yield from _registry(ledger)
+    yield from _market(ledger)
+    yield from _treasury(ledger)
+    yield from _access(ledger, now)
+    yield from _timelock(ledger)
+
+
+def packed(word: Any) -> Any:
+    """The bits of a word, or why there can be none."""
+    try:
+        return word.pack()
+    except BadInput as error:
+        return str(error)
+
+
+def _usage(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "UsageToken", ledger.usage
+    yield Claim(1, "R2", name, "totalSupply", (), book.supply)
+    own = {ledger.suite.addresses["DataMarket"]: 6, ledger.suite.addresses["Treasury"]: 3}
+    for account in sorted(ledger.accounts() | set(own)):
+        held = book.balances.get(account, 0)
+        yield Claim(own.get(account, 1), "R2", name, "balanceOf", (account,), held)
+        bits = book.standings.get(account, 0)
+        yield Claim(7, "R2", name, "standing", (account,), bits)
+    for epoch, amount in book.issued_in.items():
+        yield Claim(7, "R2", name, "issuedIn", (epoch,), amount)
+    yield Claim(7, "R2", name, "cap", (), book.cap)
+    yield Claim(7, "R29", name, "authority", (), book.authority)
+
+
+def _contribution(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "ContributionToken", ledger.contribution
+    yield Claim(5, "R1", name, "totalSupply", (), book.supply)
+    for account in sorted(ledger.accounts()):
+        amount = book.balances.get(account, 0)
+        yield Claim(5, "R1", name, "balanceOf", (account,), amount)
+        yield Claim(7, "R28", name, "getVotes", (account,), amount)
+    yield Claim(5, "R1", name, "minter", (), book.minter)
+    yield Claim(7, "R29", name, "authority", (), book.authority)
+
+
+def _registry(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "RecordRegistry", ledger.registry
+    for record, found in book.records.items():
+        yield Claim(7, "R6", name, "facts", (record,), packed(found.facts))
+        yield Claim(7, "R6", name, "commitment", (record,), found.commitment)
+    for key, batch in book.batches.items():
+        yield Claim(7, "R6", name, "batch", key, batch.count)
+    for number, institution in book.institutions.items():
+        expected = (institution.account, institution.capabilities)
+        yield Claim(7, "R8", name, "institution", (number,), expected)
+    # One more than is known: nobody was accredited in silence.
+    beyond = len(book.institutions) + 1
+    yield Claim(7, "R8", name, "institution", (beyond,), (ZERO_ADDRESS, 0))
+    for account in sorted(ledger.accounts()):
+        yield Claim(7, "R8", name, "number_of", (account,), book.numbers.get(account, 0))
+    for kind in KINDS:
+        coefficient = book.parameters[f"coefficient {kind}"]
+        yield Claim(7, "R1", name, "coefficient", (kind,), coefficient)
+    yield Claim(7, "R1", name, "min_quality", (), book.parameters["min_quality"])
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _market(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "DataMarket", ledger.market
+    for consent, granted in book.consents.items():
+        yield Claim(4, "R9", name, "consent_word", (consent,), packed(granted.word))
+    for licence, bought in book.licences.items():
+        yield Claim(4, "R12", name, "licence_word", (licence,), packed(bought.word))
+    for account in sorted(ledger.accounts()):
+        licensee = book.licensees.get(account, LicenseeWord())
+        yield Claim(2, "R15", name, "licensee_word", (account,), packed(licensee))
+        earnings = book.earnings.get(account, EarningsWord())
+        yield Claim(2, "R15", name, "earnings_word", (account,), packed(earnings))
+    yield Claim(7, "R15", name, "rates_word", (), packed(book.rates))
+    for epoch, rates in book.epochs.items():
+        parts = {part: getattr(rates, part) for part in ("provider", "annotator", "platform")}
+        expected = {**parts, "levy": rates.levy}
+        yield Claim(7, "R15", name, "rates_of", (epoch,), expected)
+    for kind in KINDS:
+        yield Claim(7, "R13", name, "reference", (kind,), book.references.get(kind, 0))
+    yield Claim(7, "R15", name, "platform", (), book.platform)
+    yield Claim(7, "R12", name, "agreement", (), book.agreement)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _treasury(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "Treasury", ledger.treasury
+    yield Claim(3, "R16", name, "books", (), (book.levies, book.burned, book.reserve))
+    rule = (book.parameters["ceiling"], book.parameters["burn_share"])
+    yield Claim(3, "R17", name, "burn_rule", (), rule)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _access(ledger: Ledger, now: int) -> Iterator[Claim]:
+    name, book = "AccessManager", ledger.access
+    # Of the suite's own contracts, every role that none of them may have got in silence.
+    own = {(int(r), account) for r in Role for account in ledger.suite.addresses.values()}
+    for role, account in sorted({*book.members, *own}):
+        member = book.members.get((role, account), Member())
+        expected = (member.since, *member.delay.full(now))
+        yield Claim(7, "R29", name, "getAccess", (role, account), expected)
+    for role in sorted({*(int(r) for r in Role), *(role for role, _ in book.members)}):
+        yield Claim(7, "R29", name, "getRoleAdmin", (role,), book.admins.get(role, 0))
+        yield Claim(7, "R29", name, "getRoleGuardian", (role,), book.guardians.get(role, 0))
+        delay = book.grant_delays.get(role, Delay()).at(now)
+        yield Claim(7, "R29", name, "getRoleGrantDelay", (role,), delay)
+    for target, chosen in sorted({*_functions(ledger), *book.functions}):
+        role = book.functions.get((target, chosen), 0)
+        yield Claim(7, "R29", name, "getTargetFunctionRole", (target, chosen), role)
+    for target in sorted({*ledger.suite.addresses.values(), *book.closed, *book.target_delays}):
+        closed = book.closed.get(target, False)
+        yield Claim(7, "R29", name, "isTargetClosed", (target,), closed)
+        delay = book.target_delays.get(target, Delay()).at(now)
+        yield Claim(7, "R29", name, "getTargetAdminDelay", (target,), delay)
+    for operation, nonce in book.nonces.items():
+        due = book.schedules[operation]
+        yield Claim(7, "R29", name, "getNonce", (operation,), nonce)
+        shown = due if due + _WEEK > now else 0
+        yield Claim(7, "R29", name, "getSchedule", (operation,), shown)
+
+
+def _functions(ledger: Ledger) -> Iterator[tuple[str, bytes]]:
+    """Every function that changes something, of every contract that asks the manager."""
+    for name, address in ledger.suite.addresses.items():
+        if name not in ("AccessManager", "TimelockController"):
+            for entry in artifacts.load(name)["abi"]:
+                if entry["type"] == "function" and entry["stateMutability"] == "nonpayable":
+                    yield address, selector(entry)
+
+
+def _timelock(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "TimelockController", ledger.timelock
+    yield Claim(7, "R29", name, "getMinDelay", (), book.min_delay)
+    for key, op in book.operations.items():
+        expected = 0 if op.cancelled else _DONE if op.done else op.ready_at
+        yield Claim(7, "R29", name, "getTimestamp", (key,), expected)
+    own = {ZERO_ADDRESS, ledger.suite.addresses[name]}
+    for account in sorted({account for _, account in book.members} | own):
+        for role in TIMELOCK_ROLES:
+            held = book.members.get((role, account), False)
+            yield Claim(7, "R29", name, "hasRole", (role, account), held)
+    for role, admin in book.admins.items():
+        yield Claim(7, "R29", name, "getRoleAdmin", (role,), admin)
+    for proxy in ledger.proxies.proxies.values():
+        if proxy.admin != ZERO_ADDRESS:
+            yield Claim(7, "R29", PROXY_ADMIN, "owner", (), proxy.owner, proxy.admin)
+
+
+def _slots(ledger: Ledger, chain: Chain, block: int) -> Iterator[Violation]:
+    """Where a proxy points to something else than its events say (ERC-1967)."""
+    for address, proxy in ledger.proxies.proxies.items():
+        for what, slot, expected in (
+            ("logic", _IMPLEMENTATION, proxy.implementation),
+            ("administrator", _ADMIN, proxy.admin),
+        ):
+            number = chain.storage(address, slot, block)
+            actual = to_checksum_address((number & (2**160 - 1)).to_bytes(20))
+            if actual != expected:
+                yield Violation(
+                    7,
+                    "R29",
+                    block,
+                    None,
+                    f"{what} of the proxy of {ledger.proxies.names[address]} on the chain",
+                    expected,
+                    actual,
+                )
+
+
+def market_owes(state: State) -> int:
+    """Base units that the market's own words on the chain promise: deposits, earnings, licences.
+
+    A word that cannot be read promises nothing here; it shows as a difference.
+    """
+    rates = state.all("DataMarket", "rates_of")
+    epochs = {key[0]: RatesWord(**v) for key, v in rates.items() if isinstance(v, dict)}
+    total = 0
+    for function, kind in (
+        ("licensee_word", LicenseeWord),
+        ("earnings_word", EarningsWord),
+        ("licence_word", LicenceWord),
+    ):
+        for value in state.all("DataMarket", function).values():
+            if isinstance(value, int):
+                total += _promised(kind, value, epochs)
+    return total
+
+
+def _promised(kind: type[Word], value: int, epochs: Mapping[int, RatesWord]) -> int:
+    try:
+        word = kind.unpack(value)
+    except BadInput:
+        return 0
+    if isinstance(word, LicenceWord):
+        return owed(word, epochs.get(word.epoch, RatesWord()))
+    return word.deposit if isinstance(word, LicenseeWord) else word.earned

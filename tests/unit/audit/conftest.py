@@ -1,0 +1,447 @@
+"""A whole honest history on the in-process chain, and ways to lie about it.
+
+One transaction is one block. ``story`` uses every function that changes something, so that tests
+over "every log" and "every field" mean what they say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+from unittest.mock import patch
+
+import pytest
+from eth_abi import encode
+from eth_utils import keccak, to_checksum_address
+from support.evm import CHAIN_ID, Evm
+from support.world import DAY, DUT, FIXED, MILLION, NONE, YEAR, World
+
+from medtoken.audit import Clock, Event, Ledger, Report, Suite, decoded, replay
+from medtoken.audit.invariants import Finding, judge
+from medtoken.audit.source import CONTRACTS
+from medtoken.audit.state import read
+from medtoken.chain.abi import abi
+from medtoken.chain.node import Block, RawLog
+from medtoken.deploy.record import DeployedContract, Deployment
+from medtoken.deploy.roles import Role
+from medtoken.messages import Revocation
+
+
+class RecordingEvm(Evm):
+    """Keeps the raw logs of every transaction; each is a block of its own."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.raw: list[RawLog] = []
+        super().__init__()
+
+    def create(self, code: bytes, sender: str) -> str:
+        address = super().create(code, sender)
+        self._record()
+        return address
+
+    def transact(self, sender: str, to: str, data: bytes, value: int = 0) -> bytes:
+        out = super().transact(sender, to, data, value)
+        self._record()
+        return out
+
+    @contextmanager
+    def anchor(self) -> Iterator[None]:
+        times, raw = len(self.times), len(self.raw)
+        with super().anchor():
+            yield
+        del self.times[times:], self.raw[raw:]
+
+    def _record(self) -> None:
+        number = len(self.times)
+        self.times.append(self.time)
+        for index, log in enumerate(self._evm.result.logs):
+            data = log.data[1] if isinstance(log.data, tuple) else log.data
+            topics = tuple(bytes.fromhex(t.removeprefix("0x")) for t in log.topics)
+            address = to_checksum_address(log.address)
+            tx = number.to_bytes(32)
+            self.raw.append(RawLog(address, topics, bytes(data), number, tx, index))
+
+
+@dataclass
+class EvmChain:
+    """What the auditor asks of a chain, answered by the in-process EVM as it stands now."""
+
+    evm: RecordingEvm
+    chain_id: int = CHAIN_ID
+    asked: list[int] = field(default_factory=list)  # blocks whose time was asked for
+    kept: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+
+    def head(self) -> Block:
+        return self._block(len(self.evm.times) - 1)
+
+    def block(self, number: int) -> Block:
+        self.asked.append(number)
+        return self._block(number)
+
+    def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
+        return (r for r in self.evm.raw if r.address in addresses and first <= r.block <= last)
+
+    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
+        assert block == self.head().number, "this chain has no state but its newest"
+        return self.evm.view(self.evm.nobody, to, data)
+
+    def storage(self, address: str, slot: int, block: int | None = None) -> int:
+        assert block == self.head().number, "this chain has no state but its newest"
+        return self.evm.storage(address, slot)
+
+    def _block(self, number: int) -> Block:
+        return Block(number, number.to_bytes(32), self.evm.times[number])
+
+
+class KeptChain(EvmChain):
+    """Remembers its answers: for many audits of a state that does not change."""
+
+    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
+        if (to, data) not in self.kept:
+            self.kept[to, data] = super().call(to, data, block)
+        return self.kept[to, data]
+
+
+def deployment_of(world: World) -> Deployment:
+    """The record that the deployment of this world would have written."""
+    contracts = {}
+    for name in CONTRACTS:
+        proxied = name in ("RecordRegistry", "Treasury", "DataMarket")
+        contracts[name] = DeployedContract(
+            name=name,
+            address=world.suite[name].address,
+            proxy=proxied,
+            implementation="0x" + "11" * 20 if proxied else None,
+            block=0,
+            tx="0x",
+            implementation_tx=None,
+            constructor=[],
+            initialize=None,
+            compiler={},
+            integrity="0x",
+        )
+    return Deployment(CHAIN_ID, "test", world.people.deployer, contracts)
+
+
+@dataclass
+class History:
+    """Events as they happened, with the chain that they led to; ``judge`` audits altered ones."""
+
+    world: World
+    chain: EvmChain
+    suite: Suite
+    events: list[Event]
+    names: SimpleNamespace = field(default_factory=SimpleNamespace)
+
+    @property
+    def record(self) -> Deployment:
+        return deployment_of(self.world)
+
+    def fold(self, events: Sequence[Event]) -> Ledger:
+        clock = Clock(lambda number: self.world.evm.times[number])
+        return Ledger(self.suite, clock).fold(events)
+
+    def judge(self, events: Sequence[Event]) -> tuple[Finding, ...]:
+        ledger = self.fold(events)
+        return judge(ledger, read(ledger, self.chain, self.chain.head().number))
+
+    def broken(self, events: Sequence[Event]) -> dict[int, Finding]:
+        """The invariants that do not hold, by number."""
+        return {f.id: f for f in self.judge(events) if not f.holds}
+
+    def caught(self, events: Sequence[Event]) -> bool:
+        """Whether anything at all is found; the state is only read when the logs say nothing."""
+        return bool(self.fold(events).violations) or bool(self.broken(events))
+
+    def find(self, name: str, at: int = 0) -> int:
+        """The position of the event of this name, counted from 0; negative from the end."""
+        return [i for i, e in enumerate(self.events) if e.event == name][at]
+
+    def without(self, *positions: int) -> list[Event]:
+        return [e for i, e in enumerate(self.events) if i not in positions]
+
+    def changed(self, position: int, **args: object) -> list[Event]:
+        """The same history with other arguments in one event."""
+        event = self.events[position]
+        other = replace(event, args=event.args | args)
+        return [*self.events[:position], other, *self.events[position + 1 :]]
+
+    def with_event(self, contract: str, event: str, **args: object) -> list[Event]:
+        """The same history with an invented event at its end, in a transaction of its own."""
+        address = self.suite.addresses[contract]
+        block = self.chain.head().number
+        return [*self.events, Event(contract, event, args, address, block, b"invented", 10_000)]
+
+
+def recorded_world() -> World:
+    with patch("support.world.Evm", RecordingEvm):
+        return World().settle_in()
+
+
+def history_of(world: World, chain_type: type[EvmChain] = KeptChain) -> History:
+    chain = chain_type(world.evm)
+    suite = Suite.of(deployment_of(world))
+    return History(world, chain, suite, list(decoded(world.evm.raw, suite)))
+
+
+def audit(world: World) -> Report:
+    """The auditor's own way in, on the chain as it stands."""
+    return replay(EvmChain(world.evm), deployment_of(world))
+
+
+# ------------------------------------------------------------------ the story
+
+
+def story(w: World) -> SimpleNamespace:
+    """Everything that can happen does; returns names for a few things that did."""
+    e, p = w.evm, w.people
+    records, marks = _records(w)
+    _market(w, records, marks)
+    _parameters(w, marks)
+    _second_market(w, records, marks)
+    _governance(w, marks)
+    e.warp(6 * DAY)  # what was to change later has changed
+    w.dut.transfer(p.exchange, 1, sender=p.licensee)
+    return SimpleNamespace(**marks, people=p)
+
+
+def _records(w: World) -> tuple[dict[str, bytes], dict[str, object]]:
+    p, reg = w.people, w.registry
+    records = {
+        "plain": w.record(),
+        "imaging": w.record(kind=3, dvi=70, annotator=0),
+        "genomic": w.record(kind=4, owner=p.other_patient, sender=p.other_custodian),
+        "unattested": w.register(),
+        "document": w.record(kind=5),  # a kind whose coefficient is zero: nothing minted
+    }
+    poor = w.register()
+    w.attest(poor, completeness=10, annotation=10)  # below the least quality
+    old = w.record()
+    new = w.register(previous=old)
+    w.attest(new, dvi=90)  # a correction never mints twice
+    records |= {"poor": poor, "old": old, "new": new}
+    batch = [w.draft() for _ in range(2)]
+    leaves = [keccak(keccak(encode([DRAFT], [tuple(d.values())]))) for d in batch]
+    root = keccak(b"".join(sorted(leaves)))
+    reg.register_batch(root, 2, w.fresh("manifest"), sender=p.custodian)
+    number = w.number(p.custodian)
+    proven = reg.register_from_batch(number, root, batch[0], [leaves[1]], sender=p.relay)
+    w.attest(bytes(proven))
+    records["proven"] = bytes(proven)
+    return records, {"records": records}
+
+
+DRAFT = "(address,bytes32,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32)"
+
+
+def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> None:
+    e, p, m = w.evm, w.people, w.market
+    # A metered licence that is used, settled twice, and revoked with units left.
+    consent = w.granted(records["plain"])
+    metered = w.buy(consent, units=100, salt=1)
+    w.use(metered, 7)
+    w.settle(metered)
+    w.use(metered, 3)
+    w.use(metered, 2)
+    e.warp(60)
+    w.settle(metered)
+    # A fixed term under the same consent, part earned at revocation, settled after it.
+    fixed = w.buy(consent, form=FIXED, salt=2)
+    e.warp(10 * DAY + 7)
+    w.use(fixed)
+    w.settle(fixed)
+    e.warp(3 * DAY)
+    w.use(metered, 5)
+    w.revoke(consent)
+    e.warp(DAY)
+    w.settle(metered, fixed)
+    # Set of two records, by proof; without an annotator; two started years; runs to its end.
+    other = records["proven"]
+    root = keccak(b"".join(sorted([records["imaging"], other])))
+    consent = w.granted(root, expiry=w.now + 3 * YEAR, patientShare=8000, region=1, floorPrice=0)
+    term = w.buy(
+        consent,
+        record=records["imaging"],
+        proof=[other],
+        form=FIXED,
+        end=w.now + YEAR + DAY,
+        salt=3,
+    )
+    small = w.buy(consent, record=other, proof=[records["imaging"]], units=1, salt=4)
+    w.use(small)
+    w.settle(small)  # all earned, not ended
+    e.warp(YEAR + 2 * DAY)
+    w.settle(term, small)
+    # Several consents at once; one cancelled before it came; suspension.
+    consents = [w.consent(records["new"]), w.consent(records["new"])]
+    m.grant_consents(
+        [c.values() for c in consents],
+        [c.sign(p.patient.key, w.domain) for c in consents],
+        sender=p.relay,
+    )
+    never = w.consent(records["new"])
+    signature = Revocation(never.struct_hash()).sign(p.patient.key, w.domain)
+    m.cancel_consent(never.values(), signature, sender=p.relay)
+    held = w.buy(consents[0], units=20, salt=5)
+    w.use(held, 1)
+    m.set_suspended(m.licence_id(held), True, sender=p.supervisor)
+    m.set_suspended(m.licence_id(held), False, sender=p.supervisor)
+    w.use(held, 1)
+    # Money: supply crosses the ceiling, so levies burn; reclaim, withdraw, gifts, redeem.
+    w.fund(p.licensee, 12 * MILLION * DUT)
+    m.deposit(p.other_licensee, 1000 * DUT, sender=p.licensee)
+    w.settle(held)
+    m.reclaim(5 * DUT, sender=p.licensee)
+    w.withdraw(w.withdrawal(p.patient, 3 * DUT), p.patient)
+    w.withdraw(w.withdrawal(p.patient, 2 * DUT, to=str(p.custodian)), p.patient)
+    m.withdraw(p.custodian, p.custodian, DUT, w.now, b"", sender=p.custodian)
+    w.dut.transfer(m.address, 11, sender=p.licensee)
+    w.dut.transfer(w.treasury.address, 13, sender=p.licensee)
+    w.dut.transfer(p.exchange, 40 * DUT, sender=p.licensee)
+    w.dut.redeem(30 * DUT, w.fresh("payment"), sender=p.exchange)
+    w.dut.setFrozen(p.other_licensee, True, sender=p.sanctions)
+    w.dut.setFrozen(p.other_licensee, False, sender=p.sanctions)
+    w.license(p.other_licensee, flags=2)
+    marks.update(metered=metered, fixed=fixed, held=held, consent=consent, open=consents[1])
+
+
+def _parameters(w: World, marks: dict[str, object]) -> None:
+    p = w.people
+    rates = {"provider": 6500, "annotator": 2500, "platform": 1000, "levy": 400}
+    w.as_timelock(w.market, "set_rates", rates)
+    w.as_timelock(w.market, "set_platform", p.annotator)
+    w.as_timelock(w.market, "set_reference", 1, 60 * DUT)
+    w.as_timelock(w.market, "set_agreement", b"\7" * 32)
+    w.as_timelock(w.treasury, "set_ceiling", 11 * MILLION * DUT)
+    w.as_timelock(w.treasury, "set_burn_share", 2500)
+    w.as_timelock(w.registry, "set_coefficient", 1, 1500)
+    w.as_timelock(w.registry, "set_min_quality", 30)
+    w.as_timelock(w.dut, "setCap", 50 * MILLION * DUT)
+    w.market.pause(sender=p.guardian)
+    w.as_timelock(w.market, "unpause")
+    number = w.number(p.custodian)
+    w.registry.move(number, p.stranger, sender=p.accreditation)
+    w.accredit(p.other_custodian, 5)
+    marks["number"] = number
+
+
+def _second_market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> None:
+    """After every parameter changed: old money at old rates, new money at new ones."""
+    p = w.people
+    held, consent = marks["held"], marks["open"]
+    w.use(held, 4)
+    w.settle(held)  # epoch 1 still
+    fresh = w.record(sender=p.stranger)
+    again = w.buy(consent, units=3, salt=6, agreement=b"\7" * 32)
+    w.use(again, 2)
+    w.settle(again, held)
+    genomic = w.consent(
+        records["genomic"], patient=str(p.other_patient), patientShare=7000, floorPrice=21 * DUT
+    )
+    w.grant(genomic, p.other_patient)
+    other = w.buy(genomic, sender=p.other_licensee, units=5, salt=7, agreement=b"\7" * 32)
+    w.use(other, 5)
+    w.settle(other)
+    running = w.buy(consent, form=FIXED, salt=8, agreement=b"\7" * 32)
+    w.evm.warp(12_345)
+    w.settle(running)
+    marks.update(fresh=fresh, running=running, again=again)
+
+
+def _governance(w: World, marks: dict[str, object]) -> None:
+    e, p, manager, timelock = w.evm, w.people, w.manager, w.timelock
+    # Recovery and redemption of DCT by roles that are given first.
+    w.as_timelock(manager, "grantRole", int(Role.RECOVERY), p.stranger, 0)
+    w.as_timelock(manager, "grantRole", int(Role.REDEMPTION), p.relay, 0)
+    w.dct.recover(p.other_patient, w.new_actor(), sender=p.stranger)
+    w.dct.burn(p.patient, 7 * DUT, sender=p.relay)
+    manager.renounceRole(int(Role.RECOVERY), p.stranger, sender=p.stranger)
+    # A supervisor with a delay, whose operations wait in the manager.
+    w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 3600)
+    for licence, end in ((marks["held"], "execute"), (marks["again"], "cancel")):
+        data = w.market.abi.call("set_suspended", w.market.licence_id(licence), True)
+        manager.schedule(w.market.address, data, 0, sender=p.stranger)
+        e.warp(3600)
+        if end == "execute":
+            manager.execute(w.market.address, data, sender=p.stranger)
+        else:
+            manager.cancel(p.stranger, w.market.address, data, sender=p.stranger)
+    data = w.market.abi.call("set_suspended", w.market.licence_id(marks["again"]), False)
+    manager.schedule(w.market.address, data, w.now + 5000, sender=p.stranger)
+    w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 60)
+    w.as_timelock(manager, "setRoleAdmin", int(Role.GUARDIAN), int(Role.COMPLIANCE))
+    w.as_timelock(manager, "setRoleGuardian", int(Role.GUARDIAN), int(Role.SANCTIONS))
+    w.as_timelock(manager, "setGrantDelay", int(Role.GUARDIAN), 60)
+    w.as_timelock(manager, "setTargetAdminDelay", w.treasury.address, 60)
+    w.as_timelock(manager, "setTargetClosed", w.dct.address, True)
+    selector = abi("Treasury").selector("set_ceiling")
+    to = (w.treasury.address, [selector], int(Role.GUARDIAN))
+    w.as_timelock(manager, "setTargetFunctionRole", *to)
+    w.treasury.set_ceiling(9 * MILLION * DUT, sender=p.guardian)
+    w.as_timelock(w.dut, "setProtocol", p.platform, True)
+    # An upgrade to the same logic at another address, with the proxy's own administrator.
+    args = (p.deployer, manager.address, w.dut.address)
+    logic = e.deploy("Treasury", *args, sender=p.deployer)
+    proxy_admin = e.contract("ProxyAdmin", _admin_of(e, w.treasury.address))
+    data = proxy_admin.abi.call("upgradeAndCall", w.treasury.address, logic.address, b"")
+    w.timelock_call(proxy_admin.address, data)
+    # The timelock's own affairs: two calls at once, one cancelled, one that waits, a longer delay.
+    salt = w.fresh("salt")
+    calls = [w.treasury.abi.call("set_burn_share", share) for share in (2600, 2700)]
+    batch = ([w.treasury.address] * 2, [0, 0], calls, NONE, salt)
+    timelock.scheduleBatch(*batch, 0, sender=p.operator)
+    timelock.executeBatch(*batch, sender=p.stranger)
+    data = w.treasury.abi.call("set_burn_share", 1)
+    for salt in (w.fresh("salt"), w.fresh("salt")):
+        timelock.schedule(w.treasury.address, 0, data, NONE, salt, 500, sender=p.operator)
+    last = timelock.hashOperation(w.treasury.address, 0, data, NONE, salt)
+    timelock.cancel(last, sender=p.operator)
+    w.timelock_call(timelock.address, timelock.abi.call("updateDelay", 100))
+    proposer = keccak(text="PROPOSER_ROLE")
+    data = timelock.abi.call("grantRole", proposer, p.stranger)
+    salt = w.fresh("salt")
+    timelock.schedule(timelock.address, 0, data, NONE, salt, 100, sender=p.operator)
+    e.warp(100)
+    timelock.execute(timelock.address, 0, data, NONE, salt, sender=p.relay)
+    timelock.renounceRole(proposer, p.stranger, sender=p.stranger)
+
+
+def _admin_of(evm: Evm, proxy: str) -> str:
+    slot = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
+    return to_checksum_address(evm.storage(proxy, slot).to_bytes(20))
+
+
+@pytest.fixture(scope="session")
+def honest() -> History:
+    """The story as it happened. Do not send transactions: ``recorded`` is for that."""
+    world = recorded_world()
+    names = story(world)
+    made = history_of(world)
+    made.names = names
+    return made
+
+
+@pytest.fixture(scope="session")
+def _recorded() -> World:
+    return recorded_world()
+
+
+@pytest.fixture
+def recorded(_recorded: World) -> Iterator[World]:
+    """A world that has settled in and keeps its raw logs; what a test does in it is undone."""
+    with _recorded.evm.anchor():
+        yield _recorded
+
+
+@pytest.fixture(scope="session")
+def auditing() -> Callable[[World], Report]:
+    return audit
+
+
+@pytest.fixture(scope="session")
+def history() -> Callable[[World], History]:
+    """Turns a recorded world into a history that can be tampered with."""
+    return history_of

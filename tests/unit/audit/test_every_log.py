@@ -1,0 +1,144 @@
+"""No log can be dropped, repeated or changed unseen, but for what is named here.
+
+What is named can be told from logs and state alone by nobody: it needs a proof that the block holds
+this very receipt.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from medtoken.audit import Event
+
+# Events that change nothing which any view of the suite tells.
+SILENT = {
+    "UsageToken.Approval",
+    "ContributionToken.DelegateVotesChanged",
+    "AccessManager.RoleLabel",
+    "TimelockController.CallSalt",
+}
+
+# Fields that are kept nowhere and follow from nothing else.
+UNTOLD = {
+    # who pays in beyond the chain, and under which reference
+    "UsageToken.Issued.exchange",
+    "UsageToken.Issued.payment",
+    "UsageToken.Redeemed.payment",
+    # who attested, as long as it may, and how; two scores count by their rounded mean only
+    "RecordRegistry.RecordAttested.attester",
+    "RecordRegistry.RecordAttested.scores.method",
+    "RecordRegistry.RecordAttested.scores.completeness",
+    "RecordRegistry.RecordAttested.scores.annotation",
+    # where a batch's list of drafts lies
+    "RecordRegistry.BatchRegistered.manifest",
+    # diseases matter only where the purpose is research on them; more may be undertaken than needed
+    "DataMarket.LicenceBought.diseases",
+    "DataMarket.LicenceBought.purposes",
+    # what a later event changed again
+    "DataMarket.LicenceSuspended.suspended",
+    "AccessManager.RoleGranted.delay",
+    # who sent what the timelock, or somebody with a role, may send
+    "TimelockController.RoleGranted.sender",
+    "TimelockController.RoleRevoked.sender",
+}
+
+# What the story does once, that nothing refers to later, and that no view shows to those who do not
+# know what to ask for.
+UNSEEN = {
+    # a use of a fixed term counts nothing
+    "DataMarket.LicenceUsed": 1,
+    # changed again before anything depended on it
+    "DataMarket.LicenseeChanged": 1,
+    "DataMarket.LicenceSuspended": 1,
+    "DataMarket.PauseChanged": 1,
+    # never used: a record that nobody attested, a batch (its use does not tell that it is one), a
+    # consent that was cancelled before it came, what still waits to be carried out, roles that
+    # nobody has used, or that another member has too
+    "RecordRegistry.RecordRegistered": 1,
+    "RecordRegistry.BatchRegistered": 1,
+    "DataMarket.ConsentRevoked": 1,
+    "AccessManager.OperationScheduled": 1,
+    "TimelockController.CallScheduled": 1,
+    "AccessManager.RoleGranted": 2,
+}
+
+
+def changes_nothing(args: dict[str, Any]) -> bool:
+    """Whether an event sets what was set already."""
+    values = [args.get(k) for k in ("previous", "current", "oldDuration", "newDuration")]
+    found = [v for v in values if v is not None]
+    return len(found) == 2 and found[0] == found[1]
+
+
+def test_no_log_can_be_dropped(honest) -> None:
+    unseen = Counter(
+        name(e)
+        for i, e in enumerate(honest.events)
+        if name(e) not in SILENT
+        and not changes_nothing(e.args)
+        and not honest.caught(honest.without(i))
+    )
+    assert unseen == UNSEEN
+
+
+def test_silent_events_really_change_nothing(honest) -> None:
+    """Else they would not belong into the list."""
+    kept = [e for e in honest.events if name(e) not in SILENT]
+    assert len(kept) < len(honest.events)
+    assert honest.broken(kept) == {}
+
+
+def test_no_log_can_be_told_twice(honest) -> None:
+    for i, event in enumerate(honest.events):
+        again = [*honest.events[: i + 1], event, *honest.events[i + 1 :]]
+        assert honest.fold(again).violations, name(event)
+
+
+def test_no_field_can_be_changed(honest) -> None:
+    seen: dict[str, bool] = {}
+    for at, where, args in tampered(honest):
+        event = replace(honest.events[at], args=args)
+        events = [*honest.events[:at], event, *honest.events[at + 1 :]]
+        seen[where] = seen.get(where, True) and honest.caught(events)
+    untold = {where for where, caught in seen.items() if not caught}
+    assert untold == UNTOLD
+    assert len(seen) > 150
+
+
+def tampered(honest) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """Every field of the first and the last event of each kind, changed a little."""
+    places: dict[str, set[int]] = {}
+    for i, event in enumerate(honest.events):
+        if name(event) not in SILENT:
+            found = places.setdefault(name(event), {i})
+            places[name(event)] = {min(found), i}
+    for kind, positions in places.items():
+        for at in sorted(positions):
+            args = honest.events[at].args
+            for field, value in args.items():
+                if isinstance(value, dict):
+                    for inner, old in value.items():
+                        changed = args | {field: value | {inner: other(old)}}
+                        yield at, f"{kind}.{field}.{inner}", changed
+                else:
+                    yield at, f"{kind}.{field}", args | {field: other(value)}
+
+
+def name(event: Event) -> str:
+    return f"{event.contract}.{event.event}"
+
+
+def other(value: Any) -> Any:
+    """Another value of the same type."""
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if isinstance(value, bytes):
+        return value[:-1] + bytes([value[-1] ^ 1]) if value else b"\1"
+    if value.startswith("0x"):
+        return value[:-1] + ("0" if value[-1] != "0" else "1")
+    return value + "x"

@@ -1,0 +1,184 @@
+"""An honest history keeps all seven invariants, and the report says what happened."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from support.world import DAY, DUT, FIXED, World
+
+from medtoken.audit import Clock, Ledger, Report, replay
+from medtoken.chain.abi import abi
+from medtoken.chain.node import Block
+from medtoken.errors import BadInput, DeploymentError, WrongChain
+
+
+@pytest.fixture(scope="session")
+def report(honest, auditing) -> Report:
+    return auditing(honest.world)
+
+
+def test_all_seven_hold(report) -> None:
+    assert [f.id for f in report.invariants] == [1, 2, 3, 4, 5, 6, 7]
+    assert {f.id: f.detail for f in report.invariants if not f.holds} == {}
+    assert report.violations == ()
+    assert report.holds
+    assert report.summary().startswith("All seven invariants hold over ")
+
+
+def test_every_event_that_changes_the_ledger_is_in_the_story(honest) -> None:
+    """Otherwise the tests over "every log" would say less than they seem to."""
+    missing = {
+        f"{name}.{event}"
+        for name in (*honest.suite.addresses, "TransparentUpgradeableProxy", "ProxyAdmin")
+        for event in abi(name).event_topics.values()
+    } - set(honest.fold(honest.events).counts)
+    assert missing == {
+        # nothing of the suite can cause these
+        "ContributionToken.Approval",
+        "ContributionToken.DelegateChanged",
+        "ContributionToken.EIP712DomainChanged",
+        "TimelockController.RoleAdminChanged",
+        "UsageToken.EIP712DomainChanged",
+    }
+
+
+def test_the_books_are_what_the_contracts_say(honest, report) -> None:
+    world, ledger, p = honest.world, report.as_dict()["ledger"], honest.world.people
+    assert ledger["dut"]["total"] == str(world.dut.totalSupply())
+    assert ledger["dut"]["balances"][p.licensee] == str(world.dut.balanceOf(p.licensee))
+    assert ledger["dct"]["balances"][p.patient] == str(world.dct.balanceOf(p.patient))
+    levies, burned, reserve = world.treasury.books()
+    treasury = ledger["treasury"]
+    assert [treasury[k] for k in ("levies", "burned", "reserve")] == [
+        str(levies),
+        str(burned),
+        str(reserve),
+    ]
+    assert burned > 0
+    market = ledger["market"]
+    assert market["earnings"][p.patient]["earned"] == str(world.earned(p.patient))
+    assert market["earnings"][p.patient]["withdrawn"] == str(5 * DUT)
+    assert market["licensees"][p.licensee]["deposit"] == str(world.deposit_of(p.licensee))
+    assert ledger["dut"]["gifts"] == {world.market.address: "11", world.treasury.address: "13"}
+    licence = market["licences"]["0x" + world.market.licence_id(honest.names.metered).hex()]
+    assert (licence["used"], licence["settled_units"], licence["uses"]) == (17, 17, 4)
+    assert licence["closed"]
+    assert licence["refund"] == str(83 * 50 * DUT)
+    assert licence["refund_levy"] == str(83 * 50 * DUT // 20)
+
+
+def test_the_report_is_json_with_exact_amounts(report) -> None:
+    body = json.loads(json.dumps(report.as_dict()))
+    assert list(body) == ["events", "from_block", "to_block", "invariants", "ledger"]
+    assert body["events"] == report.events > 300
+    assert all(set(i) == {"id", "holds", "detail"} for i in body["invariants"])
+
+    def leaves(value: object) -> list[object]:
+        if isinstance(value, dict):
+            return [x for v in value.values() for x in leaves(v)]
+        return [x for v in value for x in leaves(v)] if isinstance(value, list) else [value]
+
+    # No number that a reader of JSON could round: amounts are text.
+    assert all(abs(v) < 2**53 for v in leaves(body) if isinstance(v, int))
+    records = body["ledger"]["registry"]["records"]
+    assert records
+    assert all(re.fullmatch(r"0x[0-9a-f]{64}", key) for key in records)
+
+
+def test_a_consent_and_a_licence_tell_their_terms(honest, report) -> None:
+    market = report.as_dict()["ledger"]["market"]
+    consent = market["consents"]["0x" + honest.names.metered["consent"].hex()]
+    assert consent["purposes"] == ["HMB", "NCU"]
+    assert consent["licensees"] == ["research", "pharma"]
+    assert consent["revoked_at"] > 0
+    assert not consent["cancelled"]
+    assert [c["cancelled"] for c in market["consents"].values()].count(True) == 1
+    fixed = market["licences"]["0x" + honest.world.market.licence_id(honest.names.fixed).hex()]
+    assert fixed["form"] == "fixed term"
+    assert fixed["settled_until"] == consent["revoked_at"]
+
+
+def test_roles_and_upgrades_are_told(honest, report) -> None:
+    ledger, w = report.as_dict()["ledger"], honest.world
+    assert ledger["roles"]["0"]["members"] == [w.timelock.address]
+    assert ledger["roles"]["4"]["label"] == "SANCTIONS"
+    assert len(ledger["proxies"]["Treasury"]["upgrades"]) == 2
+    assert len(ledger["proxies"]["DataMarket"]["upgrades"]) == 1
+    operations = ledger["timelock"]["operations"].values()
+    assert sum(o["cancelled"] for o in operations) == 1
+    assert sum(not o["done"] and not o["cancelled"] for o in operations) == 1
+
+
+def test_times_of_blocks_are_asked_only_where_a_rule_needs_them(recorded, history) -> None:
+    """Metered uses and settlements that are long before the end of a licence ask for none."""
+    consent = recorded.granted()
+    ref = recorded.buy(consent, units=30, end=recorded.now + DAY)
+    before = len(recorded.evm.times)
+    for _ in range(10):
+        recorded.use(ref)
+        recorded.settle(ref)
+    fixed = recorded.buy(consent, form=FIXED, salt=9, end=recorded.now + DAY)
+    bought = len(recorded.evm.times) - 1
+    recorded.evm.warp(3600)
+    recorded.settle(fixed)
+    settled = len(recorded.evm.times) - 1
+    made = history(recorded)
+    asked: list[int] = []
+
+    def ask(number: int) -> int:
+        asked.append(number)
+        return recorded.evm.times[number]
+
+    clock = Clock(ask)
+    clock.learn(settled, recorded.now)
+    ledger = Ledger(made.suite, clock).fold(made.events)
+    assert ledger.violations == []
+    assert [block for block in asked if block >= before] == [bought]
+
+
+def test_an_event_in_several_licences_of_one_settlement_makes_one_levy(
+    recorded: World, auditing: Callable[[World], Report]
+) -> None:
+    consent = recorded.granted()
+    refs = [recorded.buy(consent, units=3, salt=salt) for salt in (1, 2, 3)]
+    for ref in refs:
+        recorded.use(ref)
+    recorded.settle(*refs)
+    assert auditing(recorded).holds
+
+
+def test_a_fixed_term_that_earns_less_than_a_grain_stays_in_step(
+    recorded: World, auditing: Callable[[World], Report]
+) -> None:
+    """A settlement that pays nothing tells nothing, so it must change nothing either."""
+    recorded.as_timelock(recorded.market, "set_reference", 1, 85 * 10**9)
+    consent = recorded.granted(floorPrice=0)
+    term = recorded.buy(consent, form=FIXED)
+    recorded.evm.warp(1000)
+    recorded.settle(term)
+    assert auditing(recorded).violations == ()
+
+
+def test_another_chain_is_refused(honest) -> None:
+    with pytest.raises(WrongChain, match="chain 1, but the node is on chain 31337"):
+        replay(honest.chain, replace(honest.record, chain_id=1))
+
+
+def test_a_record_without_a_contract_is_refused(honest) -> None:
+    contracts = {k: v for k, v in honest.record.contracts.items() if k != "Treasury"}
+    with pytest.raises(DeploymentError, match="no contract Treasury"):
+        replay(honest.chain, replace(honest.record, contracts=contracts))
+
+
+@pytest.mark.parametrize("last", [-1, 10_000])
+def test_an_end_off_the_chain_is_refused(honest, last: int) -> None:
+    class Lenient(type(honest.chain)):  # type: ignore[misc]
+        def _block(self, number: int):
+            return Block(number, b"", 0)
+
+    with pytest.raises(BadInput, match="the chain ends at"):
+        replay(Lenient(honest.world.evm), honest.record, last)

@@ -1,0 +1,177 @@
+"""A chain whose state is not what its logs give is caught, whatever part of it was changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from eth_abi import encode
+from eth_utils import keccak, to_checksum_address
+from support.world import DUT
+
+from medtoken import artifacts
+from medtoken.audit.invariants import judge
+from medtoken.audit.state import Claim, claims, read
+from medtoken.chain.abi import abi
+from medtoken.errors import ContractRefused
+
+
+def mapped(slot: int, key: str) -> int:
+    """The slot of a mapping's entry, as Solidity lays it out."""
+    return int.from_bytes(keccak(encode(["address", "uint256"], [key, slot])))
+
+
+def other(value: Any) -> Any:
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value ^ 1
+    if isinstance(value, bytes):
+        return value[:-1] + bytes([value[-1] ^ 1])
+    if isinstance(value, str):
+        return to_checksum_address(value[:-1] + ("0" if value[-1] != "0" else "1"))
+    if isinstance(value, dict):
+        return {k: other(v) for k, v in value.items()}
+    return tuple(other(v) for v in value)
+
+
+def test_every_value_that_is_read_counts(honest) -> None:
+    """Each view in turn answers something else; invariant 7 and the view's own one then fail."""
+    ledger = honest.fold(honest.events)
+    head = honest.chain.head()
+    found = list(claims(ledger, head.timestamp))
+    seen: set[str] = set()
+    for claim in found:
+        # One of each view is enough, but for whose money it is.
+        kind = f"{claim.contract}.{claim.function}"
+        if kind in seen and claim.invariant not in (3, 6):
+            continue
+        seen.add(kind)
+        lying = Lying(honest.chain, claim, ledger.suite.addresses)
+        broken = {f.id: f for f in judge(ledger, read(ledger, lying, head.number)) if not f.holds}
+        assert {7, claim.invariant} <= set(broken), kind
+        assert str(claim) in str(broken[7].violations[0]), kind
+    assert len(seen) > 40
+
+
+class Lying:
+    """A chain that answers one view with another value of the same type."""
+
+    def __init__(self, chain: Any, claim: Claim, addresses: dict[str, str]) -> None:
+        self._chain = chain
+        self._to = claim.address or addresses[claim.contract]
+        self._data = abi(claim.contract).call(claim.function, *claim.args)
+        self._claim = claim
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._chain, name)
+
+    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
+        answer = self._chain.call(to, data, block)
+        if (to, data) != (self._to, self._data):
+            return answer
+        interface = abi(self._claim.contract)
+        value = other(interface.result(self._claim.function, answer))
+        outputs = interface.function(self._claim.function)["outputs"]
+        values = value if len(outputs) > 1 else (value,)
+        kinds = [o["type"] for o in outputs]
+        if kinds == ["tuple"]:
+            kinds = ["uint256"] * len(value)
+            values = tuple(value.values())
+        return encode(kinds, values)
+
+
+def test_an_upgraded_balance(recorded, auditing) -> None:
+    """One base unit more in a DUT balance than the logs give: neither supply nor ledger agree."""
+    w = recorded
+    slot = mapped(0, w.people.licensee)
+    held = w.dut.balanceOf(w.people.licensee)
+    w.evm._evm.insert_account_storage(w.dut.address, slot, held + 1)
+    assert w.dut.balanceOf(w.people.licensee) == held + 1
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {1, 7}
+    assert f"UsageToken.balanceOf({w.people.licensee})" in broken[1].detail
+    assert "sum of all balances on the chain" in broken[1].detail
+
+
+def test_a_market_that_lost_money(recorded, auditing) -> None:
+    """Invariant 6: what the market's own words promise is more than it holds."""
+    w = recorded
+    w.earn()
+    slot = mapped(0, w.market.address)
+    held = w.dut.balanceOf(w.market.address)
+    w.evm._evm.insert_account_storage(w.dut.address, slot, held - 1)
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {1, 6, 7}
+    text = f"DUT of the market on the chain: {held - 1} instead of at least {held}"
+    assert text in broken[6].detail
+
+
+def test_a_treasury_that_lost_money(recorded, auditing) -> None:
+    w = recorded
+    w.earn()
+    slot = mapped(0, w.treasury.address)
+    w.evm._evm.insert_account_storage(w.dut.address, slot, DUT)
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {1, 3, 7}
+    assert "DUT of the treasury on the chain" in broken[3].detail
+
+
+def test_dct_that_came_from_nowhere(recorded, auditing) -> None:
+    w = recorded
+    w.record()
+    slot = mapped(0, w.people.patient)
+    w.evm._evm.insert_account_storage(w.dct.address, slot, 1)
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {5, 7}
+
+
+def test_a_consent_that_came_back_to_life(recorded, auditing) -> None:
+    """Vyper's mapping is at keccak(slot, key)."""
+    w = recorded
+    consent = w.granted()
+    live = w.market.consent_word(consent.struct_hash())
+    w.revoke(consent)
+    layout = artifacts.load("DataMarket")["storageLayout"]
+    slot = layout["consents"]["_consents"]["slot"]
+    at = int.from_bytes(keccak(slot.to_bytes(32) + consent.struct_hash()))
+    w.evm._evm.insert_account_storage(w.market.address, at, live)
+    assert w.market.consent_word(consent.struct_hash()) == live
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {4, 7}
+    assert "DataMarket.consent_word" in broken[4].detail
+
+
+def test_a_view_that_refuses_is_a_difference(honest) -> None:
+    class Refusing(Lying):
+        def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
+            if (to, data) == (self._to, self._data):
+                raise ContractRefused("no")
+            return bytes(self._chain.call(to, data, block))
+
+    ledger = honest.fold(honest.events)
+    head = honest.chain.head()
+    claim = next(c for c in claims(ledger, head.timestamp) if c.function == "totalSupply")
+    chain = Refusing(honest.chain, claim, ledger.suite.addresses)
+    broken = {f.id: f for f in judge(ledger, read(ledger, chain, head.number)) if not f.holds}
+    assert "no answer (no) instead of" in broken[1].detail
+
+
+@pytest.mark.parametrize("name", ["implementation", "admin"])
+def test_a_proxy_that_points_elsewhere(recorded, auditing, name: str) -> None:
+    w = recorded
+    slot = int.from_bytes(keccak(text=f"eip1967.proxy.{name}")) - 1
+    if name == "admin":  # kept as an immutable too, so moving the slot breaks nothing else
+        w.evm._evm.insert_account_storage(w.treasury.address, slot, 1)
+    else:
+        logic = w.evm.deploy(
+            "Treasury",
+            w.people.deployer,
+            w.manager.address,
+            w.dut.address,
+            sender=w.people.deployer,
+        )
+        w.evm._evm.insert_account_storage(w.treasury.address, slot, int(logic.address, 16))
+    broken = {f.id: f for f in auditing(w).invariants if not f.holds}
+    assert set(broken) == {7}
+    assert "of the proxy of Treasury on the chain" in broken[7].detail
