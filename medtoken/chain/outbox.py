@@ -11,6 +11,8 @@ import json
 import os
 from pathlib import Path
 
+from eth_account import Account
+
 from medtoken.errors import StateError
 
 
@@ -22,12 +24,9 @@ class Outbox:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Use ``folder``, making it when it is not there."""
+        """Use ``folder``; it is made when the first transaction is kept."""
         self._folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        self._own: set[Path] = set()
 
     def pending(
         self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
@@ -35,13 +34,19 @@ class Outbox:
         """The signed transaction of an intent, or None when it was never signed."""
         path = self._path(chain_id, sender, to, data, key)
         try:
-            return bytes.fromhex(json.loads(path.read_text())["raw"])
+            raw = bytes.fromhex(json.loads(path.read_text())["raw"])
+            signer = str(Account.recover_transaction(raw))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError):
+        except Exception:  # damaged bytes make the decoders raise many kinds
+            signer = ""
+        if signer.lower() != sender.lower():
             raise StateError(
-                f"The file {path} is damaged; it names a transaction of {sender}."
-            ) from None
+                f"The file {path} is damaged; it holds a signed transaction of {sender}, which may "
+                "have been carried out."
+            )
+        self._own.add(path)
+        return raw
 
     def remember(
         self,
@@ -57,6 +62,7 @@ class Outbox:
         path = self._path(chain_id, sender, to, data, key)
         body = {"chain_id": chain_id, "sender": sender, "key": key, "raw": raw.hex()}
         write_durably(path, json.dumps(body).encode())
+        self._own.add(path)
 
     def forget(
         self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
@@ -65,9 +71,14 @@ class Outbox:
         self._path(chain_id, sender, to, data, key).unlink(missing_ok=True)
 
     def clear(self) -> None:
-        """Forget the passing intents: whoever asked for them has heard what became of them."""
-        for path in self._folder.glob("auto-*.json"):
-            path.unlink(missing_ok=True)
+        """Forget this process's passing intents: whoever asked has heard what became of them.
+
+        What another process asked for, now or before it was killed, stays.
+        """
+        for path in self._own:
+            if path.name.startswith("auto-"):
+                path.unlink(missing_ok=True)
+        self._own.clear()
 
     def _path(
         self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
@@ -79,15 +90,22 @@ class Outbox:
 
 
 def write_durably(path: Path, body: bytes, mode: int = 0o600) -> None:
-    """Replace a file's content in one step that a crash cannot leave half done."""
+    """Replace a file's content in one step that a crash cannot leave half done.
+
+    Makes the folder when it is not there. Raises StateError when the file cannot be written.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
-        out.write(body)
-        out.flush()
-        os.fsync(out.fileno())
-    os.replace(temporary, path)
-    folder = os.open(path.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
+            out.write(body)
+            out.flush()
+            os.fsync(out.fileno())
+        os.replace(temporary, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise StateError(f"The file {path} cannot be written: {error.strerror}.") from None
