@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 import requests
 from eth_account import Account
@@ -20,6 +21,7 @@ from eth_utils import to_checksum_address
 from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception, Web3RPCError
+from web3.providers.rpc.utils import ExceptionRetryConfiguration
 from web3.types import BlockIdentifier, FilterParams, TxParams, Wei
 
 from medtoken.chain.abi import revert_reason
@@ -135,6 +137,8 @@ class Node:
         self.url = url
         self.chain_id = chain_id
         self.outbox = outbox
+        # Whether a transaction was taken up that a killed run had signed.
+        self.took_up = False
 
     @classmethod
     def connect(
@@ -151,9 +155,9 @@ class Node:
         node is on another. With an ``outbox`` a transaction that was signed and perhaps sent before
         a crash is taken up again instead of being sent a second time.
         """
-        if not url.startswith(("http://", "https://")):
+        if not _is_http(url):
             raise BadInput(f"{url} is not an http:// or https:// address of a node.")
-        web3 = Web3(HTTPProvider(url, request_kwargs={"timeout": timeout}))
+        web3 = Web3(_provider(url, timeout))
         with _translated(url):
             found = int(web3.eth.chain_id)
         if chain_id is not None and found != chain_id:
@@ -215,9 +219,8 @@ class Node:
                     None if t is None else cast(HexStr, "0x" + t.hex()) for t in topics
                 ]
             with _translated(self.url):
-                found = self._web3.eth.get_logs(query)
-            for log in found:
-                yield _raw_log(log)
+                found = [_raw_log(log) for log in self._web3.eth.get_logs(query)]
+            yield from found
 
     def rpc(self, method: str, *params: Any) -> Any:
         """A raw request, for what only development nodes know (time, snapshots)."""
@@ -236,26 +239,21 @@ class Node:
         that are sent, until ``Outbox.clear`` says that the caller has heard of it. A revert raises
         ContractRefused or the fitting subclass and sends nothing.
         """
+        receipt = self._take_up(wallet, to, data, key)
+        if receipt is not None:
+            return receipt
         intent = (self.chain_id, wallet.address, to, data, key)
-        raw = self.outbox.pending(*intent) if self.outbox else None
-        if raw is not None:
-            try:
-                receipt = self._resume(raw)
-            except ContractRefused:
-                receipt = None
-            if receipt is not None:
-                return receipt
         params: TxParams = {"from": _address(wallet.address), "data": HexBytes(data)}
         if to is not None:
             params["to"] = _address(to)
         with _translated(self.url):
-            estimate = self._web3.eth.estimate_gas(params)
+            gas = int(self._web3.eth.estimate_gas(params) * _GAS_ROOM) + _GAS_MORE
             tip = self._web3.eth.max_priority_fee
             base = self._web3.eth.get_block("latest").get("baseFeePerGas", Wei(0))
             nonce = self._web3.eth.get_transaction_count(_address(wallet.address), "pending")
         unsigned: dict[str, Any] = {
             "data": params["data"],
-            "gas": int(estimate * _GAS_ROOM) + _GAS_MORE,
+            "gas": gas,
             "maxPriorityFeePerGas": tip,
             "maxFeePerGas": Wei(2 * base + tip),
             "nonce": nonce,
@@ -269,30 +267,54 @@ class Node:
         if self.outbox:
             self.outbox.remember(*intent, raw=raw)
         try:
-            with _translated(self.url):
-                self._web3.eth.send_raw_transaction(raw)
-            return self._wait(bytes(Web3.keccak(raw)))
+            return self._submit(raw)
         except ContractRefused:
             # It can never take effect: the next run may try anew.
             if self.outbox:
                 self.outbox.forget(*intent)
             raise
 
-    def _resume(self, raw: bytes) -> Receipt | None:
-        """Finish a transaction that was signed before a crash; None when it can never be mined."""
+    def take_up(self, wallet: Signer, key: str) -> Receipt | None:
+        """Finish what a killed run signed under ``key``; None when there is nothing to finish.
+
+        For verbs whose message depends on a state that the transaction itself has changed.
+        """
+        return self._take_up(wallet, None, b"", key)
+
+    def _take_up(
+        self, wallet: Signer, to: str | None, data: bytes, key: str | None
+    ) -> Receipt | None:
+        raw = self.outbox and self.outbox.pending(self.chain_id, wallet.address, to, data, key)
+        if not raw:
+            return None
+        try:
+            tx = bytes(Web3.keccak(raw))
+            receipt = self._wait(tx) if self._knows(tx) else self._submit(raw)
+        except ContractRefused:
+            # It was mined and reverted, or another transaction used its nonce: it is void.
+            return None
+        self.took_up = True
+        return receipt
+
+    def _submit(self, raw: bytes) -> Receipt:
+        """Hand over a signed transaction and wait; ContractRefused when nothing comes of it."""
         tx = bytes(Web3.keccak(raw))
         try:
             with _translated(self.url):
-                try:
-                    found = self._web3.eth.get_transaction(HexBytes(tx))
-                except TransactionNotFound:
-                    found = None
-                if found is None:
-                    self._web3.eth.send_raw_transaction(raw)
+                self._web3.eth.send_raw_transaction(raw)
         except ContractRefused:
-            # Its nonce was used by another transaction: this one is void.
-            return None
+            # A node also complains about what it has already.
+            if not self._knows(tx):
+                raise
         return self._wait(tx)
+
+    def _knows(self, tx: bytes) -> bool:
+        """Whether the node has a transaction, mined or waiting."""
+        with _translated(self.url):
+            try:
+                return bool(self._web3.eth.get_transaction(HexBytes(tx)))
+            except TransactionNotFound:
+                return False
 
     def _wait(self, tx: bytes) -> Receipt:
         deadline = time.monotonic() + _MINED_WITHIN
@@ -312,15 +334,16 @@ class Node:
                 )
             time.sleep(pause)
             pause = min(pause * 2, 1.0)
-        if found["status"] != 1:
-            raise ContractRefused(f"Transaction 0x{tx.hex()} was mined but reverted.")
-        return Receipt(
-            tx=tx,
-            block=int(found["blockNumber"]),
-            gas=int(found["gasUsed"]),
-            contract=str(found["contractAddress"]) if found.get("contractAddress") else None,
-            logs=tuple(_raw_log(log) for log in found["logs"]),
-        )
+        with _translated(self.url):
+            if found["status"] != 1:
+                raise ContractRefused(f"Transaction 0x{tx.hex()} was mined but reverted.")
+            return Receipt(
+                tx=tx,
+                block=int(found["blockNumber"]),
+                gas=int(found["gasUsed"]),
+                contract=str(found["contractAddress"]) if found.get("contractAddress") else None,
+                logs=tuple(_raw_log(log) for log in found["logs"]),
+            )
 
     def _block(self, which: Any) -> Block:
         with _translated(self.url):
@@ -328,7 +351,28 @@ class Node:
                 found = self._web3.eth.get_block(which)
             except BlockNotFound:
                 raise BadInput(f"The node at {self.url} has no block {which}.") from None
-        return Block(int(found["number"]), bytes(found["hash"]), int(found["timestamp"]))
+            return Block(int(found["number"]), bytes(found["hash"]), int(found["timestamp"]))
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _provider(url: str, timeout: float) -> HTTPProvider:
+    """A busy node is asked again; one that is silent is not, for that would take minutes."""
+    session = requests.Session()
+    # A proxy of this network does not lead to this machine.
+    session.trust_env = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
+    return HTTPProvider(
+        url,
+        request_kwargs={"timeout": timeout},
+        session=session,
+        exception_retry_configuration=ExceptionRetryConfiguration(errors=(requests.HTTPError,)),
+    )
 
 
 def _address(text: str) -> ChecksumAddress:
@@ -360,10 +404,13 @@ def _translated(url: str) -> Iterator[None]:
         ) from None
     except Web3RPCError as error:
         raise _rpc_error(error) from None
-    except (Web3Exception, ValueError) as error:
+    except MedtokenError:
+        raise
+    except (Web3Exception, ValueError, TypeError, LookupError, AttributeError) as error:
+        # The last four: an answer that is no answer to what was asked.
         data = getattr(error, "data", None)
         if isinstance(data, str) and data.startswith("0x"):
-            raise refused(revert_reason(bytes.fromhex(data[2:]))) from None
+            raise _reverted(data) from None
         message = getattr(error, "message", None) or str(error)
         if isinstance(error, Web3Exception) and "revert" in str(message):
             raise refused(str(message).removeprefix("execution reverted: ")) from None
@@ -375,13 +422,20 @@ def _rpc_error(error: Web3RPCError) -> MedtokenError:
     text = str(details.get("message", error))
     data = details.get("data")
     if isinstance(data, str) and data.startswith("0x") and len(data) > 2:
-        return refused(revert_reason(bytes.fromhex(data[2:])))
+        return _reverted(data)
     lowered = text.lower()
     if "insufficient funds" in lowered:
         return InsufficientFunds("The sending account has too little ether for the gas.")
     if "revert" in lowered:
         return refused(text.removeprefix("execution reverted: "))
     return ContractRefused(f"The node refused the request: {text}")
+
+
+def _reverted(data: str) -> ContractRefused:
+    try:
+        return refused(revert_reason(bytes.fromhex(data.removeprefix("0x"))))
+    except ValueError:
+        return ContractRefused("The contract refused, and the node does not say why.")
 
 
 # The first words of a contract's sentence, and the exception that it maps to.
@@ -400,6 +454,7 @@ _BY_SENTENCE: tuple[tuple[str, type[ContractRefused]], ...] = (
     ("AccessManage", NotPermitted),
     ("institutions: the caller", NotPermitted),
     ("DUT: the account is", NotPermitted),
+    ("account: it is frozen", NotPermitted),
     ("licence: the licensee is frozen", NotPermitted),
 )
 
