@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +85,7 @@ def anvil(
             stdout=out,
             stderr=out,
             start_new_session=True,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=_dies_with(os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         stack.callback(_stop, process)
         yield _connected(process, f"http://{HOST}:{port}", chain_id, outbox)
@@ -116,11 +116,16 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _die_with_parent() -> None:
-    """Ask Linux to stop the child when its parent is killed, even by SIGKILL."""
+def _dies_with(parent: int) -> Callable[[], None]:
+    """Ask Linux, in the child, to stop it when its parent is killed, even by SIGKILL."""
     import ctypes
 
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
-    if os.getppid() == 1:
-        os._exit(1)
+    prctl, pr_set_pdeathsig = ctypes.CDLL(None).prctl, 1
+
+    def ask() -> None:
+        prctl(pr_set_pdeathsig, signal.SIGTERM)
+        # The parent may have died before this was asked. (Its id may be 1: in a container.)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask
