@@ -6,8 +6,13 @@ may share a folder on a development machine; in real life each has its own.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import re
 import secrets
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +20,7 @@ from medtoken.chain.contracts import Suite
 from medtoken.chain.licence_view import MarketView
 from medtoken.chain.node import Wallet
 from medtoken.chain.outbox import Outbox, write_durably
-from medtoken.errors import StateError
+from medtoken.errors import BadInput, StateError
 from medtoken.ipfs import EmbeddedStore
 from medtoken.keys import KeyKeeper, SqliteVault, load_or_create_key
 
@@ -23,15 +28,42 @@ KEEPERS = 3
 
 
 class Home:
-    """One such folder, made when it is not there."""
+    """One such folder, made when the first thing is kept in it."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Raises StateError when the folder cannot be made."""
+        """Nothing is read or written yet."""
         self.folder = Path(folder)
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+
+    @contextlib.contextmanager
+    def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
+        """Hold one of the folder's locks; a process that is killed lets go of it.
+
+        Raises StateError when another process holds it, unless this shall ``wait``.
+        """
+        path = self._made("locks") / name
+        with open(path, "ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise StateError(f"Another process is using the folder {self.folder}.") from None
+            yield
+
+    @contextlib.contextmanager
+    def afresh(self, owner: str, names: Sequence[str]) -> Iterator[None]:
+        """Hold the folder as ``owner``, emptied of ``names``, which only earlier owners have made.
+
+        Raises StateError when somebody else made them, or another process is the owner now.
+        """
+        there = [self.folder / name for name in names if (self.folder / name).exists()]
+        if there and not (self.folder / "locks" / owner).exists():
+            raise StateError(
+                f"{there[0]} was not made by `medtoken {owner}`, which would delete it; choose "
+                "another folder."
+            )
+        with self.locked(owner, wait=False):
+            for path in there:
+                shutil.rmtree(path)
+            yield
 
     @property
     def outbox(self) -> Outbox:
@@ -53,7 +85,7 @@ class Home:
 
     def wallet(self, name: str, *, create: bool = False) -> Wallet:
         """The wallet kept under a name. Raises StateError when there is none."""
-        path = self.folder / "wallets" / f"{name}.key"
+        path = self._wallet_path(name)
         if not path.exists() and not create:
             known = ", ".join(self.wallets()) or "none"
             raise StateError(f"There is no wallet {name} in {self.folder}; there are: {known}.")
@@ -61,9 +93,7 @@ class Home:
 
     def keep_wallet(self, name: str, wallet: Wallet) -> None:
         """Keep a wallet under a name, in place of an earlier one."""
-        path = self.folder / "wallets" / f"{name}.key"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_durably(path, wallet.key.hex().encode())
+        write_durably(self._wallet_path(name), wallet.key.hex().encode())
 
     def wallets(self) -> list[str]:
         """Names of the wallets kept."""
@@ -74,8 +104,7 @@ class Home:
 
         Independent services take their place in real life; here they share a machine and a node.
         """
-        folder = self.folder / "keepers"
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder = self._made("keepers")
         return [
             KeyKeeper(
                 number.to_bytes(32),
@@ -106,20 +135,28 @@ class Home:
     def write_journal(self, name: str, body: dict[str, Any]) -> None:
         """Write a journal entry, on disk before this returns."""
         path = self.folder / "journal" / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_durably(path, json.dumps(body, sort_keys=True, indent=1).encode())
 
-    def journals(self, prefix: str) -> list[dict[str, Any]]:
-        """All journal entries whose name starts with ``prefix``."""
-        names = sorted(p.stem for p in (self.folder / "journal").glob(f"{prefix}*.json"))
-        return [entry for name in names if (entry := self.read_journal(name)) is not None]
+    def _wallet_path(self, name: str) -> Path:
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise BadInput(f"{name!r} is not the name of a wallet.")
+        return self.folder / "wallets" / f"{name}.key"
+
+    def _made(self, name: str) -> Path:
+        folder = self.folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
+        return folder
 
     def _secret(self, name: str) -> bytes:
         path = self.folder / name
         try:
             if not path.exists():
-                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_durably(path, secrets.token_bytes(32).hex().encode())
+                with self.locked("secrets"):
+                    if not path.exists():
+                        write_durably(path, secrets.token_bytes(32).hex().encode())
             value = bytes.fromhex(path.read_text().strip())
         except (OSError, ValueError):
             raise StateError(f"The secret {path} cannot be read.") from None
