@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from os import PathLike
+from typing import TYPE_CHECKING
 
-from medtoken import formats, quality
 from medtoken.chain.contracts import Scores, Suite
 from medtoken.chain.node import Wallet
+from medtoken.errors import BadInput
+from medtoken.parties.custodian import codes_commitment
+
+if TYPE_CHECKING:
+    from medtoken.quality import Quality
 
 
 @dataclass(frozen=True)
 class Attestation:
     """What was attested, and the base units of DCT that the patient got for it."""
 
-    quality: quality.Quality
+    quality: Quality
     units: int
     minted: int
 
@@ -29,10 +34,16 @@ def attest_record(
 ) -> Attestation:
     """Assess the file of a registered record and attest the scores; a second call finds them there.
 
-    Raises UnsupportedFile or MalformedFile for the file, and ContractRefused when the registry
-    refuses (an unaccredited attester, the custodian's own record, an unknown record).
+    Raises UnsupportedFile or MalformedFile for the file, BadInput when the record is unknown or the
+    file visibly is not the record's, and ContractRefused when the registry refuses (an unaccredited
+    attester, the custodian's own record).
     """
+    from medtoken import formats, quality
+
     file = formats.read(path)
+    draft = suite.registry.draft(record)
+    if (int(file.kind), codes_commitment(file.codes)) != (draft.kind, draft.codes):
+        raise BadInput(f"{path} is not the file of record 0x{record.hex()}.")
     found = quality.assess(file)
     earlier = suite.registry.attestation(record)
     if earlier is None:

@@ -9,17 +9,20 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medtoken import formats, sealing, vocabulary
+from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Draft, Suite
 from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput, ContractRefused, NotPermitted, StateError
 from medtoken.home import Home
 from medtoken.ipfs import CID, Store
 from medtoken.keys import Keeper, deposit
+
+if TYPE_CHECKING:
+    from medtoken.formats import MedicalFile
 
 _CHUNK = 1 << 20
 
@@ -72,63 +75,74 @@ class Custodian:
         nothing. Raises UnsupportedFile or MalformedFile for the file, NotPermitted without
         accreditation, ContractRefused when the file is registered for somebody else.
         """
+        from medtoken import formats
+
         file = formats.read(path)
         number = self._suite.registry.number_of(self._wallet.address)
         if number == 0:
             raise NotPermitted(f"{self._wallet.address} is not an accredited institution.")
         code = vocabulary.region_code(region)
+        annotating = self._annotator(annotator)
         tag = duplicate_tag(path, self._home.custodian_secret())
         record = self._suite.registry.record_id(number, tag)
-        entry = self._home.read_journal(_entry(record))
-        new = not self._suite.registry.exists(record)
-        if entry is None and not new:
-            raise StateError(
-                f"The file is registered as 0x{record.hex()}, but not from the folder "
-                f"{self._home.folder}."
-            )
-        if entry is None:
-            sealed = sealing.seal(
-                path, custodian_secret=self._home.custodian_secret(), store=self._store
-            )
-            if sealed.duplicate_tag != tag:
-                raise BadInput(f"{path} changed while it was being read.")
+        # Two processes that seal the same file would deposit the keys of two different sealings.
+        with self._home.locked("custodian"):
+            new = not self._suite.registry.exists(record)
+            entry = self._home.read_journal(_entry(record))
+            if entry is None and not new:
+                raise StateError(
+                    f"The file is registered as 0x{record.hex()}, but not from the folder "
+                    f"{self._home.folder}."
+                )
+            if entry is None:
+                entry = self._seal(path, file, record, tag)
+        sealed = _Sealed.parse(entry)
+        if new:
             draft = Draft(
                 owner=owner,
-                fingerprint=sealed.manifest.fingerprint,
+                fingerprint=sealed.fingerprint,
                 tag=tag,
                 content=sealed.cid.digest,
                 codec=int(sealed.cid.codec),
-                size=sealed.sealed_size,
+                size=sealed.size,
                 kind=int(file.kind),
                 tier=int(tier),
                 region=code,
                 codes=codes_commitment(file.codes),
-                annotator=self._annotator(annotator),
+                annotator=annotating,
                 previous=previous,
             )
-            deposit(record, sealed.dek, self._keepers)
-            entry = {
-                "record": record.hex(),
-                "cid": str(sealed.cid),
-                "bytes": file.size,
-                "codes": list(file.codes),
-                "description": file.describe(),
-                "draft": _to_json(draft),
-            }
-            self._home.write_journal(_entry(record), entry)
-        draft = _from_json(entry["draft"])
+            self._suite.registry.register(self._wallet, draft, key=key)
+        draft = self._suite.registry.draft(record)
         if draft.owner.lower() != owner.lower():
             raise ContractRefused(f"The file is registered for another owner, {draft.owner}.")
-        if new:
-            self._suite.registry.register(self._wallet, draft, key=key)
         return RegisteredRecord(
             record=record,
             draft=draft,
-            cid=CID.parse(entry["cid"]),
-            bytes=int(entry["bytes"]),
-            description=str(entry["description"]),
+            cid=sealed.cid,
+            bytes=file.size,
+            description=file.describe(),
             new=new,
         )
+
+    def _seal(
+        self, path: str | PathLike[str], file: MedicalFile, record: bytes, tag: bytes
+    ) -> dict[str, Any]:
+        """Seal, store and deposit; the journal says so only once the keepers have every share."""
+        sealed = sealing.seal(
+            path, custodian_secret=self._home.custodian_secret(), store=self._store
+        )
+        if sealed.duplicate_tag != tag:
+            raise BadInput(f"{path} changed while it was being read.")
+        deposit(record, sealed.dek, self._keepers)
+        entry = {
+            "cid": str(sealed.cid),
+            "fingerprint": sealed.manifest.fingerprint.hex(),
+            "size": sealed.sealed_size,
+            "codes": list(file.codes),
+        }
+        self._home.write_journal(_entry(record), entry)
+        return entry
 
     def _annotator(self, account: str | None) -> int:
         if account is None:
@@ -160,13 +174,18 @@ def _entry(record: bytes) -> str:
     return f"record-{record.hex()}"
 
 
-def _to_json(draft: Draft) -> dict[str, Any]:
-    return {k: v.hex() if isinstance(v, bytes) else v for k, v in asdict(draft).items()}
+@dataclass(frozen=True)
+class _Sealed:
+    """A journal entry: what a file was sealed to."""
 
+    cid: CID
+    fingerprint: bytes
+    size: int
 
-def _from_json(data: dict[str, Any]) -> Draft:
-    try:
-        words = ("fingerprint", "tag", "content", "codes", "previous")
-        return Draft(**{k: bytes.fromhex(v) if k in words else v for k, v in data.items()})
-    except (TypeError, ValueError):
-        raise StateError("The journal of a record is damaged.") from None
+    @classmethod
+    def parse(cls, entry: dict[str, Any]) -> _Sealed:
+        try:
+            fingerprint = bytes.fromhex(entry["fingerprint"])
+            return cls(CID.parse(entry["cid"]), fingerprint, int(entry["size"]))
+        except (KeyError, TypeError, ValueError, BadInput):
+            raise StateError("The journal of a record is damaged.") from None

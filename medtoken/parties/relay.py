@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from medtoken.chain.contracts import Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import InvalidSignature
@@ -17,14 +19,19 @@ class Relay:
         self._wallet = wallet
 
     def grant(self, consent: Consent, signature: bytes, *, key: str | None = None) -> bytes:
-        """Bring a consent; returns its id. Bringing one that is live already changes nothing."""
-        consent.check(self._suite.node.head().timestamp)
+        """Bring a consent; returns its id. Bringing one that is live already changes nothing.
+
+        Where ``key`` names a run that was killed, the consent that it brought counts.
+        """
+        now = self._suite.node.head().timestamp
         identity = consent.struct_hash()
         known = self._suite.market.consent(identity)
-        if known.patient.lower() == consent.patient.lower() and not known.revoked_at:
+        if known.expiry > now and not known.revoked_at:
             return identity
-        self._suite.market.grant(self._wallet, consent, signature, key=key)
-        return identity
+        if not known.expiry:
+            consent.check(now)
+        receipt = self._suite.market.grant(self._wallet, consent, signature, key=key)
+        return bytes(self._suite.market.events(receipt.logs, "ConsentGranted")[0].args["consent"])
 
     def grant_many(self, signed: list[tuple[Consent, bytes]], *, key: str | None = None) -> Receipt:
         """Bring up to 50 consents in one transaction, all or none."""
@@ -44,14 +51,18 @@ class Relay:
 
     def withdraw(
         self, withdrawal: Withdrawal, signature: bytes, *, key: str | None = None
-    ) -> Receipt | None:
-        """Bring a withdrawal; None when this very one was carried out before."""
+    ) -> dict[str, Any]:
+        """Bring a withdrawal; the event's ``account``, ``to`` and ``amount``.
+
+        Bringing one again that was carried out changes nothing.
+        """
         nonce = self._suite.market.earnings(withdrawal.account).nonce
         if nonce > withdrawal.nonce:
-            if self._was_paid(withdrawal):
-                return None
+            paid = self._paid_before(withdrawal)
+            if paid is not None:
+                return paid
             raise InvalidSignature("The withdrawal was signed for a nonce that has passed.")
-        return self._suite.market.withdraw(
+        receipt = self._suite.market.withdraw(
             self._wallet,
             withdrawal.account,
             withdrawal.to,
@@ -60,12 +71,14 @@ class Relay:
             signature,
             key=key,
         )
+        return self._suite.market.events(receipt.logs, "Withdrawn")[0].args
 
-    def _was_paid(self, withdrawal: Withdrawal) -> bool:
-        """Whether the n-th withdrawal of the account is this one."""
+    def _paid_before(self, withdrawal: Withdrawal) -> dict[str, Any] | None:
+        """The n-th withdrawal of the account, if it is this one."""
         topic = bytes(12) + bytes.fromhex(withdrawal.account.removeprefix("0x"))
         paid = self._suite.market.find("Withdrawn", topic)
         if len(paid) <= withdrawal.nonce:
-            return False
+            return None
         args = paid[withdrawal.nonce][1].args
-        return bool(args["to"] == withdrawal.to and args["amount"] == withdrawal.amount)
+        same = str(args["to"]).lower() == withdrawal.to.lower()
+        return args if same and args["amount"] == withdrawal.amount else None
