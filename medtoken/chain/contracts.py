@@ -25,7 +25,7 @@ from medtoken.chain.words import (
     RatesWord,
 )
 from medtoken.deploy.record import Deployment
-from medtoken.errors import BadInput, ConsentRefused, ContractRefused, WrongChain
+from medtoken.errors import BadInput, ConsentRefused, ContractRefused, DeploymentError, WrongChain
 from medtoken.messages import Consent, Domain
 
 
@@ -416,7 +416,9 @@ class Suite:
     """All contracts of a deployment, on one node. Refuses a deployment of another chain."""
 
     def __init__(self, node: Node, deployment: Deployment) -> None:
-        """Raises WrongChain when the deployment is another chain's."""
+        """Raises WrongChain when the deployment is another chain's, DeploymentError when the chain
+        has no market where the deployment says.
+        """
         if node.chain_id != deployment.chain_id:
             raise WrongChain(
                 f"The deployment record is for chain {deployment.chain_id}, "
@@ -429,3 +431,8 @@ class Suite:
         self.registry = RecordRegistry(node, deployment)
         self.treasury = Treasury(node, deployment)
         self.market = DataMarket(node, deployment)
+        if not node.code(self.market.address):
+            raise DeploymentError(
+                f"There is no contract at {self.market.address}, where the deployment record has "
+                "the DataMarket: it is of an earlier chain, perhaps."
+            )

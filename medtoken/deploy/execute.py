@@ -6,13 +6,14 @@ killed anywhere and started again takes up the same transactions. It ends by che
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Any
 
 from medtoken import artifacts
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Node, Receipt, Signer
-from medtoken.deploy.plan import Call, Create, Params, build_plan, resolve
+from medtoken.deploy.plan import Call, Create, Params, Step, build_plan, resolve
 from medtoken.deploy.record import DeployedContract, Deployment, integrity
 from medtoken.deploy.roles import Role
 from medtoken.errors import DeploymentError
@@ -35,11 +36,12 @@ def deploy(
     node that has an outbox, run it again after a crash: it continues.
     """
     plan = build_plan(params, wallet.address)
+    # Other parameters or other code are another deployment, and so is another deployer.
+    name = f"deploy:{network}:{_digest(plan)}"
     addresses: dict[str, str] = {}
     contracts: dict[str, DeployedContract] = {}
     for number, step in enumerate(plan, 1):
-        # The deployer's address is in the key: another deployer is another deployment.
-        key = f"deploy:{network}:{number}"
+        key = f"{name}:{number}"
         if isinstance(step, Create):
             progress(f"[{number}/{len(plan)}] create {step.name}")
             contracts[step.name] = _create(node, wallet, step, addresses, key)
@@ -112,6 +114,11 @@ def _send_creation(
 ) -> Receipt:
     code = bytes.fromhex(artifacts.load(name)["bytecode"].removeprefix("0x"))
     return node.send(wallet, None, code + abi(name).construct(*args), key=key)
+
+
+def _digest(plan: list[Step]) -> str:
+    codes = [integrity(step.name) for step in plan if isinstance(step, Create)]
+    return hashlib.sha256(repr((plan, codes, integrity(PROXY))).encode()).hexdigest()
 
 
 def _created(receipt: Receipt) -> str:
