@@ -6,13 +6,14 @@ those of ``medtoken.errors``, and 130 after Ctrl-C.
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
 import medtoken
 from medtoken.cli import audit, consent, demo, deploy, devnet, earnings, licence, record
-from medtoken.errors import MedtokenError
+from medtoken.errors import MedtokenError, StateError
 
 _INTERRUPTED = 130
 
@@ -41,7 +42,7 @@ def main() -> None:
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        click.echo(f"Error: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
@@ -49,4 +50,11 @@ def main() -> None:
     except MedtokenError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read the output has gone; nothing more can be said to them.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(StateError.exit_code)
+    except OSError as error:
+        click.echo(f"Error: {error.filename or 'A file'}: {error.strerror}.", err=True)
+        sys.exit(StateError.exit_code)
     sys.exit(code if isinstance(code, int) else 0)

@@ -9,7 +9,8 @@ import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Context as DecimalContext
+from decimal import Decimal, DecimalException, Inexact, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from medtoken.errors import BadInput
 from medtoken.home import Home
 from medtoken.messages import DUT
 
+# No amount is rounded.
+_EXACT = DecimalContext(prec=100, traps=[Inexact, InvalidOperation])
 DEFAULT_RPC = "http://127.0.0.1:8545"
 DEFAULT_HOME = "build/devnet"
 
@@ -79,10 +82,13 @@ class Context:
 
     def done(self, data: dict[str, Any], text: str) -> None:
         """Show the result: ``data`` as JSON with --json, else ``text``."""
+        node: Node | None = self.__dict__.get("node")
+        if node and node.took_up:
+            self.say("An earlier run of this was interrupted: its transaction counts, once.")
         click.echo(json.dumps(data, indent=2) if self.as_json else text)
         sys.stdout.flush()
-        if "node" in self.__dict__:
-            self.home.outbox.clear()
+        if node and node.outbox:
+            node.outbox.clear()
 
     def say(self, line: str) -> None:
         """Progress, on stderr."""
@@ -159,10 +165,10 @@ class Amount(click.ParamType):
         if isinstance(value, int):
             return value
         try:
-            units = Decimal(str(value)) * DUT
-        except InvalidOperation:
-            self.fail(f"{value} is not an amount.", param, ctx)
-        if not units.is_finite() or units < 0 or units != units.to_integral_value():
+            units = _EXACT.multiply(Decimal(str(value)), Decimal(DUT))
+        except DecimalException:
+            units = Decimal("NaN")
+        if not units.is_finite() or units < 0 or units >= 2**256 or units % 1:
             self.fail(f"{value} is not an amount of DUT with at most 18 decimals.", param, ctx)
         return int(units)
 
@@ -173,7 +179,7 @@ AMOUNT = Amount()
 
 def dut(amount: int) -> str:
     """Base units as text in DUT."""
-    text = f"{Decimal(amount) / DUT:,f}"
+    text = f"{Decimal(amount).scaleb(-18, _EXACT):,f}"
     return (text.rstrip("0").rstrip(".") if "." in text else text) + " DUT"
 
 

@@ -47,9 +47,15 @@ def consent() -> None:
     "--floor", type=AMOUNT, default="0", show_default=True, help="Least price, DUT a unit."
 )
 @click.option(
-    "--share", default=75.0, show_default=True, help="Your per cent of the provider part."
+    "--share",
+    default=75.0,
+    show_default=True,
+    type=click.FloatRange(70, 80),
+    help="Your per cent of the provider part.",
 )
-@click.option("--days", default=365, show_default=True, help="How long it holds.")
+@click.option(
+    "--days", default=365, show_default=True, type=click.IntRange(1), help="How long it holds."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be signed.")
 @common
 def grant(
@@ -87,6 +93,7 @@ def grant(
     if not dry_run:
         relay = Relay(context.suite, context.home.wallet("relay"))
         identity = relay.grant(terms, patient.sign(terms), key=context.intent())
+        terms = context.suite.market.consent_terms(identity)
     data = {
         "consent": hexed(identity),
         "granted": not dry_run,

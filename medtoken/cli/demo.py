@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,9 +14,10 @@ from medtoken.chain.devnet import anvil
 from medtoken.chain.node import Node
 from medtoken.chain.outbox import write_durably
 from medtoken.cli._context import folder
-from medtoken.demo.report import write_report
-from medtoken.demo.story import Story
 from medtoken.home import Home
+
+# What of the folder belongs to one chain, and is void on a fresh one.
+_OF_ONE_RUN = ("home", "files", "opened")
 
 
 @click.command()
@@ -37,24 +37,25 @@ def demo(out: str, rpc: str | None, as_json: bool) -> None:  # fmt: skip
     pays, a patient revokes, an auditor checks everything. With --rpc, a run that was killed goes on
     where it stopped; without, the chain is gone with its run and the story starts anew.
     """
+    from medtoken.demo.report import write_report
+    from medtoken.demo.story import Story
+
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     target = folder(out)
-    if rpc is None:
-        for name in ("home", "files", "opened"):
-            shutil.rmtree(target / name, ignore_errors=True)
-    home = Home(target / "home")
-    with _node(rpc, home) as node:
+    home, own = Home(target / "home"), Home(target)
+    held = own.locked("demo", wait=False) if rpc else own.afresh("demo", _OF_ONE_RUN)
+    with _node(rpc, home) as node, held:
         summary = Story(node, home, target, lambda line: click.echo(line, err=True)).run()
-    write_durably(
-        target / "summary.json", (json.dumps(summary, indent=2) + "\n").encode(), mode=0o644
-    )
-    write_report(summary, target / "report.html")
+        write_durably(
+            target / "summary.json", (json.dumps(summary, indent=2) + "\n").encode(), mode=0o644
+        )
+        write_report(summary, target / "report.html")
     if as_json:
         click.echo(json.dumps(summary, indent=2))
     else:
-        held = all(i["holds"] for i in summary["audit"]["invariants"])
+        sound = all(i["holds"] for i in summary["audit"]["invariants"])
         click.echo(
-            f"Every rule {'held' if held else 'did NOT hold'}. "
+            f"Every rule {'held' if sound else 'did NOT hold'}. "
             f"Read {Path(out) / 'report.html'}; figures in {Path(out) / 'summary.json'} "
             f"({summary['seconds']} s)."
         )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-from pathlib import Path
 
 import click
 
@@ -32,9 +30,10 @@ _OF_ONE_CHAIN = ("outbox", "journal", "deployments", "keepers", "blocks", "walle
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
 def devnet(port: int, home: str, as_json: bool) -> None:  # fmt: skip
     """Run a private Anvil with everything deployed, until Ctrl-C. Its folder starts afresh."""
-    fresh = fresh_home(home)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with anvil(port, outbox=fresh.outbox) as node:
+    fresh = Home(home)
+    # The folder starts afresh only once the chain runs: a taken port changes nothing.
+    with anvil(port, outbox=fresh.outbox) as node, fresh.afresh("devnet", _OF_ONE_CHAIN):
         context = Context(node.url, home, None, None, as_json)
         suite, people = deploy_devnet(node, fresh, context.say)
         addresses = {name: wallet.address for name, wallet in people.wallets.items()}
@@ -56,10 +55,3 @@ def devnet(port: int, home: str, as_json: bool) -> None:  # fmt: skip
             signal.pause()
         except KeyboardInterrupt:
             context.say("Stopped.")
-
-
-def fresh_home(folder: str) -> Home:
-    """A home folder without what belonged to another chain."""
-    for name in _OF_ONE_CHAIN:
-        shutil.rmtree(Path(folder) / name, ignore_errors=True)
-    return Home(folder)

@@ -6,7 +6,6 @@ import click
 
 from medtoken import vocabulary
 from medtoken.cli._context import WORD, Context, common, dut, hexed
-from medtoken.formats import RecordKind
 from medtoken.parties import Custodian, Licensee, attest_record
 from medtoken.vocabulary import Tier
 
@@ -38,6 +37,8 @@ def add(
     corrects: bytes | None,
 ) -> None:
     """Seal FILE, store it, deposit its key with the keepers and register it (as the hospital)."""
+    from medtoken.formats import RecordKind
+
     custodian = Custodian(context.suite, context.wallet("hospital"), context.home)
     added = custodian.add_record(
         file,
@@ -97,6 +98,8 @@ def attest(context: Context, record_id: bytes, file: str) -> None:
 @common
 def show(context: Context, record_id: bytes) -> None:
     """Show what the chain says of RECORD."""
+    from medtoken.formats import RecordKind
+
     draft = context.suite.registry.draft(record_id)
     facts = context.suite.registry.facts(record_id)
     data = {
