@@ -379,7 +379,7 @@ def _refusal(attempt: Callable[[], object]) -> str:
 def _supply(audit: dict[str, Any]) -> dict[str, str]:
     """The supply of DUT as the auditor rebuilt it, base units."""
     dut = audit["ledger"]["dut"]
-    return {"minted": dut["minted"], "burned": dut["burned"], "total": dut["supply"]}
+    return {"minted": dut["minted"], "burned": dut["burned"], "total": dut["total"]}
 
 
 def _consent_json(consent: Consent) -> dict[str, Any]:
