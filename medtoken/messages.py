@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any, ClassVar
 
 from eth_abi import encode
+from eth_abi.exceptions import EncodingError
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak, to_checksum_address
@@ -22,6 +22,8 @@ from medtoken.errors import BadInput, InvalidSignature
 
 DUT = 10**18
 GRAIN = 10**9
+# Half of the curve's order; a larger s is the malleable twin of a valid signature.
+_MAX_S = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
 _DOMAIN_FIELDS = [
     {"name": "name", "type": "string"},
@@ -87,12 +89,20 @@ class Message:
         return bytes(Account.sign_message(signable, key).signature)
 
     def signer(self, signature: bytes, domain: Domain) -> str:
-        """The address whose key made ``signature``. Raises InvalidSignature when it is none."""
+        """The address whose key made ``signature``, if the market takes it as a key's.
+
+        Raises InvalidSignature on anything but 65 bytes r, s, v with low s and v of 27 or 28.
+        """
+        malformed = InvalidSignature("The signature is not a well-formed wallet signature.")
+        if len(signature) != 65 or signature[64] not in (27, 28):
+            raise malformed
+        if int.from_bytes(signature[32:64], "big") > _MAX_S:
+            raise malformed
         signable = encode_typed_data(full_message=self.typed_data(domain))
         try:
             return str(Account.recover_message(signable, signature=signature))
         except Exception:
-            raise InvalidSignature("The signature is not a well-formed wallet signature.") from None
+            raise malformed from None
 
     def render(self) -> str:
         """What signing this means, in sentences for the person who signs."""
@@ -135,8 +145,15 @@ class Consent(Message):
 
     def check(self, now: int) -> None:
         """Refuse, before anybody signs, what the market would refuse. Raises BadInput."""
-        if not (self.records != bytes(32) and self.purposes and self.licensees and self.region):
-            raise BadInput("A consent must name records, purposes, licensees and a region.")
+        try:
+            self.struct_hash()
+        except (EncodingError, TypeError, ValueError) as error:
+            raise BadInput(f"A consent has a value that does not fit its field: {error}") from None
+        if not int(self.patient, 16):
+            raise BadInput("A consent must name its patient.")
+        named = self.records != bytes(32) and self.fields != bytes(32)
+        if not (named and self.purposes and self.licensees and self.region):
+            raise BadInput("A consent must name records, fields, purposes, licensees and a region.")
         if not any(self.purposes >> n & 1 for n, _ in vocabulary.DUO_PERMISSIONS.values()):
             raise BadInput("A consent must name at least one permitted purpose.")
         if self.tier not in list(vocabulary.Tier):
@@ -169,6 +186,11 @@ class Consent(Message):
             f"{where}, until {_date(self.expiry)}.",
             f"They may see: {vocabulary.profile_words(self.fields)}.",
         ]
+        lines.append(f"It covers {vocabulary.tier_words(self.tier)}.")
+        if self.diseases != bytes(32):
+            lines.append(
+                f"Diseases: those of the list with the fingerprint 0x{self.diseases.hex()}."
+            )
         if limits:
             lines.append(f"Conditions: {'; '.join(limits)}.")
         lines += [
@@ -221,17 +243,22 @@ class Withdrawal(Message):
 
 
 def _dut(amount: int) -> str:
-    """Base units as DUT, without an exponent and without needless zeros."""
-    text = f"{Decimal(amount) / DUT:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    """Base units as DUT, exactly: without an exponent, rounding or needless zeros."""
+    whole, rest = divmod(amount, DUT)
+    return f"{whole}.{rest:018d}".rstrip("0").rstrip(".") if rest else str(whole)
 
 
 def _date(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (OverflowError, ValueError, OSError):
+        return f"{seconds} seconds after 1970, beyond the year 9999"
 
 
 def _list(words: list[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+    if len(words) < 2:
+        return words[0] if words else "none"
+    return f"{', '.join(words[:-1])} or {words[-1]}"
 
 
 def _modifier(code: str) -> str:

@@ -20,6 +20,13 @@ class Tier(IntEnum):
     HIGHLY_SENSITIVE = 3
 
 
+TIER_WORDS: dict[int, str] = {
+    Tier.PUBLIC: "public data only",
+    Tier.SENSITIVE: "public and sensitive data",
+    Tier.HIGHLY_SENSITIVE: "highly sensitive data too, where each licence needs your passkey",
+}
+
+
 class Form(IntEnum):
     """Forms of a licence (R12)."""
 
@@ -155,6 +162,11 @@ def region_name(code: int) -> str:
         if number == code:
             return words
     return f"the region with UN M49 code {code}"
+
+
+def tier_words(tier: int) -> str:
+    """Words for the sensitivity tiers that a consent covers."""
+    return TIER_WORDS.get(tier, f"data up to the unknown tier {tier}")
 
 
 def profile_hash(name: str) -> bytes:
