@@ -78,10 +78,10 @@ def replay(node: Chain, deployment: Record, last: int | None = None) -> Report:
     for _ in range(_ATTEMPTS):
         head = node.head()
         end = head if last is None else node.block(last)
-        if not first <= end.number <= head.number:
+        if not suite.complete_at <= end.number <= head.number:
             raise BadInput(
-                f"The audit would end at block {end.number}, but the deployment starts at block "
-                f"{first} and the chain ends at {head.number}."
+                f"The audit would end at block {end.number}, but the contracts stand since block "
+                f"{suite.complete_at} and the chain ends at {head.number}."
             )
         clock = Clock(lambda number: node.block(number).timestamp)
         clock.learn(end.number, end.timestamp)

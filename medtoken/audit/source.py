@@ -67,6 +67,8 @@ class Contract(Protocol):
     def address(self) -> str: ...  # noqa: D102
     @property
     def implementation(self) -> str | None: ...  # noqa: D102
+    @property
+    def block(self) -> int: ...  # noqa: D102
 
 
 class Record(Protocol):
@@ -97,6 +99,7 @@ class Suite:
 
     addresses: dict[str, str]
     proxies: dict[str, str]  # address → contract
+    complete_at: int  # the block that made the last of them
 
     @classmethod
     def of(cls, record: Record) -> Suite:
@@ -108,6 +111,7 @@ class Suite:
         return cls(
             {name: c.address for name, c in found.items()},
             {c.address: name for name, c in found.items() if c.implementation is not None},
+            max(c.block for c in found.values()),
         )
 
     @property

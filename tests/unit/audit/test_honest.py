@@ -13,7 +13,7 @@ from support.world import DAY, DUT, FIXED, World
 from medtoken.audit import Clock, Ledger, Report, replay
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Block
-from medtoken.errors import BadInput, DeploymentError, WrongChain
+from medtoken.errors import BadInput, DeploymentError, NodeUnreachable, WrongChain
 
 
 @pytest.fixture(scope="session")
@@ -182,3 +182,35 @@ def test_an_end_off_the_chain_is_refused(honest, last: int) -> None:
 
     with pytest.raises(BadInput, match="the chain ends at"):
         replay(Lenient(honest.world.evm), honest.record, last)
+
+
+@pytest.mark.parametrize("changes", [1, 2, 3])
+def test_a_chain_that_changes_meanwhile_is_audited_again(honest, changes: int) -> None:
+    class Restless(type(honest.chain)):  # type: ignore[misc]
+        """A reorganisation takes the newest block away, each of the first times it is audited."""
+
+        audits = 0
+
+        def logs(self, *args: object):
+            self.audits += 1
+            return super().logs(*args)
+
+        def block(self, number: int) -> Block:
+            found = super().block(number)
+            return replace(found, hash=b"another") if self.audits <= changes else found
+
+    chain = Restless(honest.world.evm)
+    if changes < 3:
+        assert replay(chain, honest.record).holds
+        assert chain.audits == changes + 1
+    else:
+        with pytest.raises(NodeUnreachable, match="changed while it was audited"):
+            replay(chain, honest.record)
+
+
+def test_an_end_before_the_last_contract_is_refused(honest) -> None:
+    record = honest.record
+    market = replace(record.contracts["DataMarket"], block=10)
+    record = replace(record, contracts=record.contracts | {"DataMarket": market})
+    with pytest.raises(BadInput, match="the contracts stand since block 10"):
+        replay(honest.chain, record, 9)
