@@ -1,0 +1,407 @@
+"""R29: who may call what. Every function that changes anything is classified here, or the test fails.
+
+The classes: ``SIGNED`` anybody relays what its owner signed; ``OWN`` the caller acts on what is its own;
+``OPEN`` anybody, and money goes only to those whose it is; ``ACCREDITED`` an institution with the
+capability; ``RESTRICTED`` the AccessManager decides, by ``medtoken/deploy/roles.py``; ``ONCE`` the
+initialisation; ``BOUND`` one contract, or the kind of contract, that is named elsewhere; ``NEVER`` nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
+from typing import Any
+
+import pytest
+from eth_abi import encode
+from support.evm import Contract
+from support.world import DUT, NONE, ZERO, World, refused
+
+from medtoken import artifacts
+from medtoken.chain.abi import Entry
+from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, ROLE_ADMINS, Role
+
+
+class Kind(Enum):
+    SIGNED = auto()
+    OWN = auto()
+    OPEN = auto()
+    ACCREDITED = auto()
+    RESTRICTED = auto()
+    ONCE = auto()
+    BOUND = auto()
+    NEVER = auto()
+
+
+K = Kind
+TABLE: dict[str, dict[str, Kind]] = {
+    "DataMarket": {
+        "initialize": K.ONCE,
+        "grant_consent": K.SIGNED,
+        "grant_consents": K.SIGNED,
+        "revoke_consent": K.SIGNED,
+        "cancel_consent": K.SIGNED,
+        "withdraw": K.SIGNED,
+        "deposit": K.OWN,
+        "deposit_with_permit": K.OWN,
+        "reclaim": K.OWN,
+        "buy_licence": K.OWN,
+        "use_licence": K.OWN,
+        "settle": K.OPEN,
+        "set_licensee": K.RESTRICTED,
+        "set_suspended": K.RESTRICTED,
+        "set_agreement": K.RESTRICTED,
+        "set_rates": K.RESTRICTED,
+        "set_platform": K.RESTRICTED,
+        "set_reference": K.RESTRICTED,
+        "pause": K.RESTRICTED,
+        "unpause": K.RESTRICTED,
+    },
+    "RecordRegistry": {
+        "initialize": K.ONCE,
+        "register": K.ACCREDITED,
+        "register_batch": K.ACCREDITED,
+        "attest": K.ACCREDITED,
+        "register_from_batch": K.OPEN,
+        "accredit": K.RESTRICTED,
+        "move": K.RESTRICTED,
+        "set_coefficient": K.RESTRICTED,
+        "set_min_quality": K.RESTRICTED,
+    },
+    "Treasury": {
+        "initialize": K.ONCE,
+        "receive_levy": K.RESTRICTED,
+        "set_ceiling": K.RESTRICTED,
+        "set_burn_share": K.RESTRICTED,
+    },
+    "UsageToken": {
+        "transfer": K.OWN,
+        "transferFrom": K.OWN,
+        "approve": K.OWN,
+        "permit": K.SIGNED,
+        "burn": K.BOUND,
+        "setAuthority": K.BOUND,
+        "issue": K.RESTRICTED,
+        "redeem": K.RESTRICTED,
+        "admit": K.RESTRICTED,
+        "setFrozen": K.RESTRICTED,
+        "setProtocol": K.RESTRICTED,
+        "setCap": K.RESTRICTED,
+    },
+    "ContributionToken": {
+        "transfer": K.NEVER,
+        "transferFrom": K.NEVER,
+        "delegate": K.NEVER,
+        "delegateBySig": K.NEVER,
+        "mint": K.BOUND,
+        "setAuthority": K.BOUND,
+        "bindMinter": K.RESTRICTED,
+        "burn": K.RESTRICTED,
+        "recover": K.RESTRICTED,
+    },
+}
+SUITE = sorted(TABLE)
+RESTRICTED = [
+    (contract, function)
+    for contract, functions in TABLE.items()
+    for function, kind in functions.items()
+    if kind is Kind.RESTRICTED
+]
+
+
+def writes(contract: str) -> dict[str, Entry]:
+    """Functions of a contract that change something, by name."""
+    return {
+        e["name"]: e
+        for e in artifacts.load(contract)["abi"]
+        if e["type"] == "function" and e["stateMutability"] not in ("view", "pure")
+    }
+
+
+def zeros(entry: Entry) -> bytes:
+    """A call with zero for every argument: permission is asked before anything is looked at."""
+
+    def zero(item: Mapping[str, Any]) -> Any:
+        kind = str(item["type"])
+        if kind.endswith("[]"):
+            return []
+        if kind.endswith("]"):
+            inner = {**item, "type": kind[: kind.rindex("[")]}
+            return [zero(inner)] * int(kind[kind.rindex("[") + 1 : -1])
+        if kind == "tuple":
+            return tuple(zero(c) for c in item["components"])
+        plain = {"address": ZERO, "bool": False, "string": "", "bytes": b""}
+        return plain.get(kind, bytes(int(kind[5:] or 0)) if kind.startswith("bytes") else 0)
+
+    def word(item: Mapping[str, Any]) -> str:
+        kind = str(item["type"])
+        if not kind.startswith("tuple"):
+            return kind
+        return f"({','.join(word(c) for c in item['components'])}){kind[5:]}"
+
+    return encode([word(i) for i in entry["inputs"]], [zero(i) for i in entry["inputs"]])
+
+
+def role_of(contract: str, function: str) -> Role:
+    return FUNCTION_ROLES.get(contract, {}).get(function, Role.ADMIN)
+
+
+def holders(world: World, role: Role) -> set[str]:
+    """Who holds a role after the deployment, by the parameters and the table of roles."""
+    named = {str(getattr(world.people, role.name.lower(), ""))} - {""}
+    if role is Role.ADMIN:
+        named = {world.timelock.address}
+    contract = CONTRACT_ROLES.get(role)
+    return named | ({world.suite[contract].address} if contract else set())
+
+
+def everybody(world: World) -> Iterator[str]:
+    """Every account that the tests know, and every contract."""
+    for name in world.people.__dataclass_fields__:
+        yield getattr(world.people, name)
+    for contract in world.suite.values():
+        yield contract.address
+
+
+# ---------------------------------------------------------------- the table is whole
+
+
+def test_the_suite_is_what_the_table_lists(world: World) -> None:
+    assert set(TABLE) == set(world.suite) - {"AccessManager", "TimelockController"}
+
+
+@pytest.mark.parametrize("contract", SUITE)
+def test_every_function_that_changes_anything_is_classified(contract: str) -> None:
+    assert set(writes(contract)) == set(TABLE[contract])
+
+
+def test_the_deployment_gives_no_role_to_a_function_that_does_not_ask() -> None:
+    named = {(c, f) for c, functions in FUNCTION_ROLES.items() for f in functions}
+    assert named <= set(RESTRICTED)
+
+
+def test_no_function_takes_ether(world: World) -> None:
+    for contract in TABLE:
+        for name, entry in writes(contract).items():
+            assert entry["stateMutability"] == "nonpayable", f"{contract}.{name}"
+
+
+# ---------------------------------------------------------------- restricted functions
+
+
+@pytest.mark.parametrize(("contract", "function"), RESTRICTED)
+def test_only_the_role_of_the_table_may_call_it(bare: World, contract: str, function: str) -> None:
+    target = bare.suite[contract]
+    selector = target.abi.selector(function)
+    role = role_of(contract, function)
+    assert bare.manager.getTargetFunctionRole(target.address, selector) == role
+    allowed = {
+        who
+        for who in everybody(bare)
+        if bare.manager.canCall(who, target.address, selector) != (False, 0)
+    }
+    assert allowed == holders(bare, role)
+
+
+@pytest.mark.parametrize(("contract", "function"), RESTRICTED)
+def test_everybody_else_is_refused_before_anything_is_looked_at(
+    bare: World, contract: str, function: str
+) -> None:
+    target = bare.suite[contract]
+    data = target.abi.selector(function) + zeros(target.abi.function(function))
+    allowed = holders(bare, role_of(contract, function))
+    tried = 0
+    for name in bare.people.__dataclass_fields__:
+        who = getattr(bare.people, name)
+        if who in allowed:
+            continue
+        solidity = contract.endswith("Token")
+        sentence = (
+            f"AccessManagedUnauthorized({who})" if solidity else "access: caller may not do this"
+        )
+        with refused(sentence):
+            bare.evm.transact(who, target.address, data)
+        tried += 1
+    assert tried >= len(bare.people.__dataclass_fields__) - 1
+
+
+@pytest.mark.parametrize(
+    ("contract", "function"), [r for r in RESTRICTED if role_of(*r) is not Role.ADMIN]
+)
+def test_the_holder_gets_past_the_permission(bare: World, contract: str, function: str) -> None:
+    """Whatever the function then says about arguments of zero, it is not about the caller."""
+    target = bare.suite[contract]
+    role = role_of(contract, function)
+    holder = getattr(bare.people, role.name.lower(), None)
+    if holder is None:  # nobody holds it yet, or a contract does: the timelock can give it
+        holder = bare.people.relay
+        bare.as_timelock(bare.manager, "grantRole", int(role), holder, 0)
+    data = target.abi.selector(function) + zeros(target.abi.function(function))
+    try:
+        bare.evm.transact(holder, target.address, data)
+    except Exception as error:
+        assert "access" not in str(error).lower()
+        assert str(error) != "the contract refused and gave no reason"
+
+
+def test_a_role_taken_away_is_gone(bare: World) -> None:
+    people = bare.people
+    bare.as_timelock(bare.manager, "revokeRole", int(Role.GUARDIAN), people.guardian)
+    with refused("access: caller may not do this"):
+        bare.market.pause(sender=people.guardian)
+
+
+# ---------------------------------------------------------------- the other classes
+
+
+def _call(world: World, contract: str, function: str, sender: str) -> None:
+    target: Contract = world.suite[contract]
+    data = target.abi.selector(function) + zeros(target.abi.function(function))
+    world.evm.transact(sender, target.address, data)
+
+
+@pytest.mark.parametrize(
+    ("contract", "function"),
+    [(c, f) for c, t in TABLE.items() for f, k in t.items() if k is Kind.ACCREDITED],
+)
+def test_an_accredited_function_refuses_everybody_without_the_capability(
+    world: World, contract: str, function: str
+) -> None:
+    people = world.people
+    allowed = {
+        "attest": {people.attester},
+        "register": {people.custodian, people.other_custodian},
+        "register_batch": {people.custodian, people.other_custodian},
+    }[function]
+    for name in people.__dataclass_fields__:
+        who = getattr(people, name)
+        if who not in allowed:
+            with refused("institutions: the caller is not accredited for this"):
+                _call(world, contract, function, who)
+
+
+@pytest.mark.parametrize("contract", [c for c, t in TABLE.items() if Kind.ONCE in t.values()])
+def test_nobody_initialises_again(bare: World, contract: str) -> None:
+    for who in (bare.people.deployer, bare.people.stranger, bare.people.operator):
+        with refused("initializer: done before"):
+            _call(bare, contract, "initialize", who)
+
+
+@pytest.mark.parametrize("token", ["UsageToken", "ContributionToken"])
+def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
+    for name in bare.people.__dataclass_fields__:
+        who = getattr(bare.people, name)
+        with refused(f"AccessManagedUnauthorized({who})"):
+            bare.suite[token].setAuthority(who, sender=who)
+        with refused(f"AccessManagerUnauthorizedAccount({who}, 0)"):
+            bare.manager.updateAuthority(bare.suite[token].address, who, sender=who)
+
+
+def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
+    """One harmful attempt at every function that is not restricted, by a stranger."""
+    people = world.people
+    stranger = people.stranger
+    world.earn()
+    consent = world.granted()
+    unbrought = world.consent(world.record())
+    ref = world.buy(consent)
+    late = world.now + 60
+    m, d, c = world.market, world.dut, world.dct
+    not_owner = "signature: not by its owner"
+    patient, licensee = people.patient, people.licensee
+    attempts: dict[str, dict[str, tuple[Any, str]]] = {
+        "DataMarket": {
+            "grant_consent": ((unbrought.values(), b""), not_owner),
+            "grant_consents": (([unbrought.values()], [b""]), not_owner),
+            "revoke_consent": ((consent.struct_hash(), b""), not_owner),
+            "cancel_consent": ((unbrought.values(), b""), not_owner),
+            "withdraw": ((patient, patient, DUT, late, b""), not_owner),
+            "deposit": ((stranger, 1), f"ERC20InsufficientAllowance({m.address}, 0, 1)"),
+            "deposit_with_permit": (
+                (stranger, 1, late, 27, NONE, NONE),
+                f"ERC20InsufficientAllowance({m.address}, 0, 1)",
+            ),
+            "reclaim": ((1,), "account: deposit is too small"),
+            "buy_licence": (
+                (world.order(consent), consent.values(), []),
+                "consent: licensee not covered",
+            ),
+            "use_licence": (
+                (ref["consent"], ref["record"], ref["salt"], 1),
+                "licence: unknown licence",
+            ),
+            "settle": (([ref | {"licensee": str(stranger)}],), "licence: unknown licence"),
+        },
+        "RecordRegistry": {
+            "register_from_batch": ((1, NONE, world.draft(), []), "registry: unknown batch")
+        },
+        "UsageToken": {
+            "transfer": ((licensee, 1), "DUT: the account is not admitted"),
+            "transferFrom": (
+                (licensee, people.exchange, 1),
+                f"ERC20InsufficientAllowance({stranger}, 0, 1)",
+            ),
+            "approve": ((ZERO, 1), f"ERC20InvalidSpender({ZERO})"),
+            "permit": (
+                (licensee, stranger, 1, 0, 27, NONE, NONE),
+                "ERC2612ExpiredSignature(0)",
+            ),
+            "burn": ((1,), "DUT: only a protocol contract burns"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "ContributionToken": {
+            "transfer": ((stranger, 0), "soulbound: not transferable"),
+            "transferFrom": (
+                (patient, stranger, 1),
+                f"ERC20InsufficientAllowance({stranger}, 0, 1)",
+            ),
+            "delegate": ((stranger,), "soulbound: votes cannot be delegated"),
+            "delegateBySig": ((stranger, 0, 0, 27, NONE, NONE), "VotesExpiredSignature(0)"),
+            "mint": ((stranger, 1), "soulbound: only the bound minter mints"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+    }
+    tried = {(contract, f) for contract, calls in attempts.items() for f in calls}
+    tested_above = {Kind.RESTRICTED, Kind.ACCREDITED, Kind.ONCE}
+    assert tried == {
+        (contract, f)
+        for contract, functions in TABLE.items()
+        for f, kind in functions.items()
+        if kind not in tested_above
+    }
+    assert (m.name, d.name, c.name) == ("DataMarket", "UsageToken", "ContributionToken")
+    for contract, calls in attempts.items():
+        for function, (args, sentence) in calls.items():
+            with refused(sentence):
+                getattr(world.suite[contract], function)(*args, sender=stranger)
+
+
+# ---------------------------------------------------------------- who names the holders
+
+
+def test_compliance_names_exchanges_and_admin_all_others(bare: World) -> None:
+    people = bare.people
+    for role in Role:
+        admin = ROLE_ADMINS.get(role, Role.ADMIN)
+        assert bare.manager.getRoleAdmin(int(role)) == admin
+        assert bare.manager.getRoleGuardian(int(role)) == Role.ADMIN
+        for name in people.__dataclass_fields__:
+            who = getattr(people, name)
+            if who in holders(bare, admin):
+                continue
+            with refused(f"AccessManagerUnauthorizedAccount({who}, {int(admin)})"):
+                bare.manager.grantRole(int(role), people.stranger, 0, sender=who)
+    bare.manager.grantRole(int(Role.EXCHANGE), people.stranger, 0, sender=people.compliance)
+    assert bare.manager.hasRole(int(Role.EXCHANGE), people.stranger) == (True, 0)
+    assert set(ROLE_ADMINS) == {Role.EXCHANGE}
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_is_held_by_whom_the_deployment_names_and_nobody_else(
+    bare: World, role: Role
+) -> None:
+    held = {who for who in everybody(bare) if bare.manager.hasRole(int(role), who)[0]}
+    assert held == holders(bare, role)
+    if role is not Role.ADMIN:
+        for who in held:
+            assert bare.manager.hasRole(int(role), who) == (True, 0)

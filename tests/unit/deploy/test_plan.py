@@ -1,0 +1,159 @@
+"""The deployment plan refers only backwards, and wrong parameters are refused."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.world import Actor
+
+from medtoken.chain.abi import abi
+from medtoken.deploy.plan import (
+    PEOPLE,
+    Call,
+    Create,
+    Params,
+    Ref,
+    agreement_hash,
+    agreement_text,
+    build_plan,
+    load_params,
+    resolve,
+)
+from medtoken.errors import BadInput, DeploymentError
+
+OPERATOR, PLATFORM, DEPLOYER = Actor("operator"), Actor("platform"), Actor("deployer")
+
+
+def _params(network: str = "devnet", **people: str) -> Params:
+    return load_params(network, operator=OPERATOR, platform=PLATFORM, people=people)
+
+
+def _refs(value: Any) -> Iterator[str]:
+    if isinstance(value, Ref):
+        yield value.name
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _refs(inner)
+    elif isinstance(value, (list, tuple)):
+        for inner in value:
+            yield from _refs(inner)
+
+
+def test_every_step_refers_only_to_what_was_created_before() -> None:
+    created: set[str] = set()
+    for step in build_plan(_params(), DEPLOYER):
+        if isinstance(step, Create):
+            assert set(_refs((step.args, step.initialize))) <= created
+            assert step.name not in created
+            created.add(step.name)
+        else:
+            assert isinstance(step, Call)
+            assert {step.contract, *_refs(step.args)} <= created
+            assert step.why
+    assert len(created) == 7
+
+
+def test_the_deployer_steps_down_last() -> None:
+    *_, grant, last = build_plan(_params(), DEPLOYER)
+    assert isinstance(grant, Call)
+    assert grant.args == (0, Ref("TimelockController"), 0)
+    assert isinstance(last, Call)
+    assert (last.function, last.args) == ("renounceRole", (0, DEPLOYER))
+
+
+def test_nobody_who_is_not_named_gets_a_role() -> None:
+    granted = [
+        step.args
+        for step in build_plan(_params(guardian=Actor("guardian")), DEPLOYER)
+        if isinstance(step, Call) and step.function == "grantRole"
+    ]
+    people = [who for _, who, _ in granted if not isinstance(who, Ref)]
+    assert people == [Actor("guardian")]
+
+
+def test_every_call_fits_its_abi() -> None:
+    named = {name: Actor(name) for name in PEOPLE}
+    for step in build_plan(_params(**named), DEPLOYER):
+        if isinstance(step, Call):
+            entry = abi(step.contract).function(step.function)
+            assert len(entry["inputs"]) == len(step.args)
+
+
+def test_an_unknown_reference_is_a_mistake_of_the_plan() -> None:
+    with pytest.raises(DeploymentError, match="the plan uses Nothing before it is created"):
+        resolve(["a", {"b": (Ref("Nothing"),)}], {})
+    resolved = resolve([Ref("A"), {"b": (Ref("A"), 1)}], {"A": "0x1"})
+    assert resolved == ["0x1", {"b": ("0x1", 1)}]
+
+
+# ---------------------------------------------------------------- parameters
+
+
+def test_the_devnets_rates_are_r15s() -> None:
+    params = _params()
+    assert params.rates == {
+        "provider": 7_000,
+        "annotator": 2_000,
+        "platform": 1_000,
+        "levy": 500,
+    }
+    assert params.burn_share == 5_000
+    assert params.min_quality == 20
+
+
+def test_an_unknown_role_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"^no deployment knows the role emperor\.$"):
+        _params(emperor=OPERATOR)
+
+
+def test_a_network_that_nobody_wrote_is_refused() -> None:
+    for name in ("nowhere", "/nonexistent/params.toml"):
+        with pytest.raises(BadInput, match=f"the parameters {name} cannot be read"):
+            _params(name)
+
+
+@pytest.fixture
+def shipped() -> str:
+    from importlib.resources import files
+
+    return files("medtoken.deploy").joinpath("params", "devnet.toml").read_text(encoding="utf-8")
+
+
+def _written(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "params.toml"
+    path.write_text(text, encoding="utf-8")
+    return str(path)
+
+
+def test_a_file_of_ones_own_is_read(tmp_path: Path, shipped: str) -> None:
+    path = _written(tmp_path, shipped.replace("levy = 500", "levy = 400"))
+    assert _params(path).rates["levy"] == 400
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("[rates]", "[rate]"),
+        ("levy = 500", ""),
+        ("levy = 500", 'levy = "much"'),
+        ("delay = 0", "delay = ["),
+        ("coefficients = [1000,", "coefficients = ["),
+        ('  "20000000000000000000",\n', ""),
+    ],
+)
+def test_a_malformed_or_incomplete_file_is_refused(
+    tmp_path: Path, shipped: str, old: str, new: str
+) -> None:
+    assert old in shipped
+    with pytest.raises(BadInput, match="the parameters"):
+        _params(_written(tmp_path, shipped.replace(old, new, 1)))
+
+
+def test_the_agreement_is_named_by_the_hash_of_its_text() -> None:
+    assert agreement_hash() == hashlib.sha256(agreement_text().encode()).digest()
+    assert "R12" not in agreement_text()
+    assert len(agreement_text()) > 500
