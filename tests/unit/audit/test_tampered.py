@@ -541,3 +541,45 @@ def test_a_log_that_cannot_be_decoded(honest) -> None:
     cut = replace(raw[at], data=raw[at].data[:-32])
     events = list(decoded([*raw[:at], cut, *raw[at + 1 :]], honest.suite))
     named(honest, events, 7, "R29", "cannot be decoded")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "invariant", "rule", "text"),
+    [
+        ("purposes", 0, 4, "R9", "is empty"),
+        ("records", bytes(32), 4, "R9", "is empty"),
+        ("region", 0, 4, "R9", "is empty"),
+        ("patientShare", 6999, 2, "R8", "share in consent"),
+        ("patientShare", 8001, 2, "R8", "share in consent"),
+        ("floorPrice", DUT + 1, 2, "R9", "the floor of"),
+        ("deadline", 1, 4, "R9", "after its deadline"),
+        ("expiry", 1, 4, "R9", "after it expired"),
+    ],
+)
+def test_a_consent_that_the_rules_forbid(
+    honest, field: str, value: Any, invariant: int, rule: str, text: str
+) -> None:
+    at = honest.find("ConsentGranted")
+    terms = honest.events[at].args["terms"] | {field: value}
+    named(honest, honest.changed(at, terms=terms), invariant, rule, text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("dvi", 101), ("dvi", 0), ("completeness", 101), ("units", 0)]
+)
+def test_a_score_out_of_range(honest, field: str, value: int) -> None:
+    at = honest.find("RecordAttested")
+    scores = honest.events[at].args["scores"] | {field: value}
+    named(honest, honest.changed(at, scores=scores), 7, "R7", "is out of range")
+
+
+def test_a_correction_of_somebody_elses_record(honest) -> None:
+    """R6."""
+    new = honest.names.records["new"]
+    at = next(
+        i
+        for i, e in enumerate(honest.events)
+        if e.event == "RecordRegistered" and e.args["record"] == new
+    )
+    draft = honest.events[at].args["draft"] | {"owner": OTHER}
+    named(honest, honest.changed(at, draft=draft), 7, "R6", "owner and custodian of the version")
