@@ -589,3 +589,13 @@ def test_nobody_gets_a_licence_for_nothing(world: World) -> None:
     consent = world.granted(world.record(dvi=1), floorPrice=0)
     ref = world.buy(consent)
     assert world.meter(ref)["price"] == 1
+
+
+@pytest.mark.xfail(reason="buying asks the market's own freeze, not the sanctions on the token")
+def test_a_licensee_whom_sanctions_froze_cannot_spend_its_deposit(world: World) -> None:
+    """R2: or it pays a friend, through a record of that friend, out of a deposit made before."""
+    people = world.people
+    consent = world.granted()
+    world.dut.setFrozen(people.licensee, True, sender=people.sanctions)
+    with refused("licence: the licensee is frozen"):
+        world.buy(consent)

@@ -70,3 +70,13 @@ def test_a_patient_who_sends_the_batch_signs_only_for_itself(world: World) -> No
         world.market.grant_consents(
             [mine.values(), theirs.values()], [b"", b""], sender=people.patient
         )
+
+
+@pytest.mark.xfail(reason="a consent that is on the chain already refuses the whole batch")
+def test_a_batch_is_not_spoiled_by_somebody_who_brings_one_of_it_first(world: World) -> None:
+    consents = [world.consent(world.fresh()) for _ in range(2)]
+    signatures = [c.sign(world.people.patient.key, world.domain) for c in consents]
+    stranger = world.people.stranger
+    world.market.grant_consent(consents[0].values(), signatures[0], sender=stranger)
+    world.market.grant_consents([c.values() for c in consents], signatures)
+    assert world.market.consent_word(consents[1].struct_hash()) != 0

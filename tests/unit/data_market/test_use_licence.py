@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.evm import Reverted
 from support.world import DAY, DUT, FIXED, World, refused
 
 TOO_FEW = "licence: too few units prepaid"
@@ -141,3 +142,10 @@ def test_uses_are_refused_under_another_consent_or_record(world: World) -> None:
         with refused("licence: unknown licence"):
             world.use(ref | changed)
     assert world.deposit_of(world.people.licensee) % DUT == 0
+
+
+@pytest.mark.xfail(reason="a fixed term logs any number of units")
+def test_a_fixed_term_logs_no_number_that_an_auditor_could_not_hold(world: World) -> None:
+    ref = world.buy(world.granted(), form=FIXED)
+    with pytest.raises(Reverted):
+        world.use(ref, 2**256 - 1)

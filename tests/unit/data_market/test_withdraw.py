@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.evm import Reverted
 from support.world import DUT, EARNINGS_FIELDS, YEAR, ZERO, World, pack, refused
 
 EARNED = 500 * DUT * 7 * 3 // 40
@@ -195,3 +196,12 @@ def test_an_old_signature_lives_until_its_deadline(world: World) -> None:
     world.earn()
     world.withdraw(message, patient)
     assert world.dut.balanceOf(patient) == EARNED * 2
+
+
+@pytest.mark.xfail(reason="earnings can be sent to the market itself, where nobody owns them")
+def test_earnings_are_not_lost_to_the_market_itself(world: World) -> None:
+    people = world.people
+    message = world.withdrawal(people.patient, EARNED, to=world.market.address)
+    with pytest.raises(Reverted):
+        world.withdraw(message, people.patient)
+    assert world.earned(people.patient) == EARNED

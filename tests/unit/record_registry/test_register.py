@@ -185,3 +185,13 @@ def test_only_the_same_custodian_corrects_and_only_for_the_same_owner(world: Wor
     with refused(somebody_elses):
         world.register(previous=old, owner=str(people.other_patient))
     assert world.registry.terms(old)["live"]
+
+
+@pytest.mark.xfail(
+    reason="the same file has the same duplicate tag, so a correction of it collides"
+)
+def test_what_was_stated_wrongly_about_the_same_file_can_be_corrected(world: World) -> None:
+    """R6: a correction is a new version, also when the file was right and its tier was not."""
+    tag = world.fresh()
+    old = world.record(tag=tag, tier=1)
+    assert world.register(tag=tag, tier=3, previous=old) != old
