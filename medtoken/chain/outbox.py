@@ -38,6 +38,8 @@ class Outbox:
             signer = str(Account.recover_transaction(raw))
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise StateError(f"The file {path} cannot be read: {error.strerror}.") from None
         except Exception:  # damaged bytes make the decoders raise many kinds
             signer = ""
         if signer.lower() != sender.lower():

@@ -136,6 +136,7 @@ class Custodian:
             raise BadInput(f"{path} changed while it was being read.")
         deposit(record, sealed.dek, self._keepers)
         entry = {
+            "record": record.hex(),
             "cid": str(sealed.cid),
             "fingerprint": sealed.manifest.fingerprint.hex(),
             "size": sealed.sealed_size,
