@@ -11,7 +11,7 @@ from typing import Any
 from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
-from medtoken.errors import BadInput
+from medtoken.errors import BadInput, ConsentRefused
 from medtoken.ipfs import CID, Codec, Store
 from medtoken.keys import HpkePrivateKey, Keeper, KeyRequest, release_key, sign_with
 
@@ -82,6 +82,8 @@ class Licensee:
         if days <= 0:
             raise BadInput("A licence must last at least a day.")
         terms = market.consent_terms(consent)
+        if word.expiry <= now:
+            raise ConsentRefused("consent: it has expired")
         quote = market.quote(record, terms.floorPrice)
         order = Order(
             record=record,
