@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak
+from eth_utils import is_address, keccak
 
 from medtoken.chain.abi import Log, abi
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
@@ -417,8 +417,13 @@ class Suite:
 
     def __init__(self, node: Node, deployment: Deployment) -> None:
         """Raises WrongChain when the deployment is another chain's, DeploymentError when the chain
-        has no market where the deployment says.
+        has no market where the deployment says, or the record is no record.
         """
+        for contract in deployment.contracts.values():
+            if not (is_address(contract.address) and isinstance(contract.block, int)):
+                raise DeploymentError(
+                    f"The deployment record is malformed: it does not say where {contract.name} is."
+                )
         if node.chain_id != deployment.chain_id:
             raise WrongChain(
                 f"The deployment record is for chain {deployment.chain_id}, "

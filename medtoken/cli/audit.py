@@ -25,7 +25,7 @@ def replay(context: Context) -> None:
 
     # An auditor sends nothing, so no outbox and no home folder are needed.
     context.__dict__["node"] = Node.connect(context.rpc)
-    report = replay_chain(context.node, context.deployment).as_dict()
+    report = replay_chain(context.node, context.suite.deployment).as_dict()
     lines = [
         f"{'holds' if i['holds'] else 'BROKEN'}  {i['id']}: {i['detail']}"
         for i in report["invariants"]
