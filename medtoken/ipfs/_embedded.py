@@ -23,7 +23,8 @@ from medtoken.errors import IntegrityError, StoreError
 
 from ._cid import CID, Codec
 from ._reader import BlockReader
-from ._unixfs import Readable, add_blocks, decode_node
+from ._store import BlockMissing, Metered, Progress, walk
+from ._unixfs import Readable, add_blocks
 
 _UNFLUSHED = 16
 """Blocks that may wait to be flushed while the next ones are hashed."""
@@ -38,6 +39,7 @@ class EmbeddedStore:
 
     def __init__(self, folder: str | os.PathLike[str], *, durable: bool = True) -> None:
         self._folder = Path(folder)
+        self.name = f"the store at {self._folder}"
         self._durable = durable
         with self._storing("opened"):
             for name in ("blocks", "pins", "tmp"):
@@ -55,7 +57,7 @@ class EmbeddedStore:
         try:
             block = self._path(cid).read_bytes()
         except FileNotFoundError:
-            raise StoreError(f"block {cid} is not in the store at {self._folder}") from None
+            raise BlockMissing(f"block {cid} is not in {self.name}") from None
         except OSError as error:
             raise StoreError(f"block {cid} cannot be read: {error.strerror}") from error
         if not cid.matches(block):
@@ -65,7 +67,7 @@ class EmbeddedStore:
     def has(self, cid: CID) -> bool:
         return self._path(cid).is_file()
 
-    def add_file(self, stream: Readable) -> CID:
+    def add_file(self, stream: Readable, progress: Progress | None = None) -> CID:
         written: set[CID] = set()
         settling: deque[Future[None]] = deque()
         flusher = ThreadPoolExecutor(1, thread_name_prefix="medtoken-flush")
@@ -82,7 +84,7 @@ class EmbeddedStore:
         try:
             with self._lock(fcntl.LOCK_SH):
                 with flusher:
-                    cid, _ = add_blocks(stream, put)
+                    cid, _ = add_blocks(Metered(stream, progress), put)
                 with self._storing("written"):
                     for settled in settling:
                         settled.result()
@@ -97,6 +99,14 @@ class EmbeddedStore:
 
     def open(self, cid: CID) -> BlockReader:
         return BlockReader(cid, self.get_block)
+
+    def pin(self, cid: CID) -> None:
+        with self._lock(fcntl.LOCK_SH), self._storing("written"):
+            for block in self._tree(cid):
+                if not self.has(block):
+                    raise BlockMissing(f"block {block} of {cid} is not in {self.name}")
+            self._settle(self._stage(b""), self._pin(cid))
+            self._flush(self._folder / "pins")
 
     def pins(self) -> Iterator[CID]:
         with self._storing("read"):
@@ -134,21 +144,8 @@ class EmbeddedStore:
         return len(gone)
 
     def _tree(self, cid: CID, *, damaged: bool = False) -> Iterator[CID]:
-        """A file's blocks, each before those it links to, as far as they are here.
-
-        An altered node raises IntegrityError, or with ``damaged`` counts as having no children.
-        """
-        yield cid
-        if cid.codec is not Codec.DAG_PB or not self.has(cid):
-            return
-        try:
-            links = decode_node(self.get_block(cid))
-        except IntegrityError:
-            if not damaged:
-                raise
-            return
-        for link in links:
-            yield from self._tree(link.cid, damaged=damaged)
+        """A file's blocks, as far as its nodes are here (see ``walk``)."""
+        return walk(cid, self.get_block, damaged=damaged)
 
     def _path(self, cid: CID) -> Path:
         name = str(cid)

@@ -58,7 +58,7 @@ def add_blocks(stream: Readable, put: Put) -> tuple[CID, int]:
     Memory is constant: two leaves and the open nodes. One thread reads the next leaf while another
     hashes and puts the one before.
     """
-    builder = _Builder(put)
+    builder = Builder(put)
     buffers = (memoryview(bytearray(LEAF_SIZE)), memoryview(bytearray(LEAF_SIZE)))
     with ThreadPoolExecutor(1, thread_name_prefix="medtoken-blocks") as worker:
         pending: Future[None] | None = None
@@ -79,7 +79,7 @@ def file_cid(stream: Readable) -> CID:
     return add_blocks(stream, lambda cid, block: None)[0]
 
 
-class _Builder:
+class Builder:
     """The balanced tree, built from the left with one list of links per level."""
 
     def __init__(self, put: Put) -> None:
@@ -88,12 +88,14 @@ class _Builder:
         self.size = 0
 
     def leaf(self, data: memoryview) -> None:
+        """Add the next leaf; only the last one may be shorter than ``LEAF_SIZE``."""
         cid = CID.of(data)
         self._put(cid, data)
         self.size += len(data)
         self._push(0, Link(cid, len(data), len(data)))
 
     def finish(self) -> CID:
+        """Close the open nodes; the root's CID."""
         if not self.size:
             self.leaf(memoryview(b""))
         height = 0
@@ -122,13 +124,13 @@ class _Builder:
 def encode_node(links: list[Link]) -> bytes:
     """The dag-pb block of an inner node: its links, then the UnixFS message with their sizes."""
     out = bytearray()
-    unixfs = bytearray(b"\x08\x02\x18") + _varint(sum(link.size for link in links))
+    unixfs = bytearray(b"\x08\x02\x18") + varint(sum(link.size for link in links))
     for link in links:
         cid = bytes(link.cid)
-        body = b"\x0a" + _varint(len(cid)) + cid + b"\x12\x00\x18" + _varint(link.total)
-        out += b"\x12" + _varint(len(body)) + body
-        unixfs += b"\x20" + _varint(link.size)
-    return bytes(out + b"\x0a" + _varint(len(unixfs)) + unixfs)
+        body = b"\x0a" + varint(len(cid)) + cid + b"\x12\x00\x18" + varint(link.total)
+        out += b"\x12" + varint(len(body)) + body
+        unixfs += b"\x20" + varint(link.size)
+    return bytes(out + b"\x0a" + varint(len(unixfs)) + unixfs)
 
 
 def decode_node(block: bytes) -> list[Link]:
@@ -137,17 +139,17 @@ def decode_node(block: bytes) -> list[Link]:
         found: list[tuple[CID, int]] = []
         at = 0
         while block[at] == 0x12:
-            _, at = _read_varint(block, at + 1)
+            _, at = read_varint(block, at + 1)
             if block[at : at + 2] != b"\x0a\x24":
                 raise ValueError("link without a CID")
             cid = CID.from_bytes(block[at + 2 : at + 38])
-            total, at = _read_varint(block, at + 41)
+            total, at = read_varint(block, at + 41)
             found.append((cid, total))
-        _, at = _read_varint(block, at + 1)
-        _, at = _read_varint(block, at + 3)
+        _, at = read_varint(block, at + 1)
+        _, at = read_varint(block, at + 3)
         links = []
         for cid, total in found:
-            size, at = _read_varint(block, at + 1)
+            size, at = read_varint(block, at + 1)
             links.append(Link(cid, size, total))
         if links and encode_node(links) == block:
             return links
@@ -156,7 +158,8 @@ def decode_node(block: bytes) -> list[Link]:
     raise IntegrityError("a block of the file's tree is not in the unixfs-v1-2025 profile")
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number as protobuf and IPFS write it: seven bits a byte, the lowest first."""
     out = bytearray()
     while number > 0x7F:
         out.append(number & 0x7F | 0x80)
@@ -165,7 +168,8 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-def _read_varint(block: bytes, at: int) -> tuple[int, int]:
+def read_varint(block: bytes, at: int) -> tuple[int, int]:
+    """The number at an offset and the offset after it; ValueError when it is too long."""
     number = shift = 0
     while True:
         byte = block[at]
