@@ -20,9 +20,11 @@ from medtoken.chain.contracts import Suite
 from medtoken.chain.licence_view import MarketView
 from medtoken.chain.node import Wallet
 from medtoken.chain.outbox import Outbox, write_durably
+from medtoken.chain.rpc import Rpc
 from medtoken.errors import BadInput, StateError
-from medtoken.ipfs import EmbeddedStore
-from medtoken.keys import KeyKeeper, SqliteVault, load_or_create_key
+from medtoken.ipfs import CID, DEFAULT_API, Store, open_store
+from medtoken.keeper.client import configured_keepers
+from medtoken.keys import Keeper, KeeperIdentity, KeyKeeper, SqliteVault, load_or_create_key
 
 KEEPERS = 3
 
@@ -30,9 +32,13 @@ KEEPERS = 3
 class Home:
     """One such folder, made when the first thing is kept in it."""
 
-    def __init__(self, folder: str | Path) -> None:
-        """Nothing is read or written yet."""
+    def __init__(
+        self, folder: str | Path, *, store: str = "embedded", ipfs_api: str = DEFAULT_API
+    ) -> None:
+        """Nothing is read or written yet. ``store`` is where blocks go: see ``open_store``."""
         self.folder = Path(folder)
+        self.store_kind = store
+        self.ipfs_api = ipfs_api
 
     @contextlib.contextmanager
     def locked(self, name: str, *, wait: bool = True) -> Iterator[None]:
@@ -71,9 +77,22 @@ class Home:
         return Outbox(self.folder / "outbox")
 
     @property
-    def store(self) -> EmbeddedStore:
+    def store(self) -> Store:
         """Blocks of sealed records."""
-        return EmbeddedStore(self.folder / "blocks")
+        return self.open_store()
+
+    def open_store(self, *, offline: bool = False) -> Store:
+        """``store``; with ``offline`` an IPFS daemon gives only the blocks that it holds itself."""
+        return open_store(self.store_kind, self.folder / "blocks", self.ipfs_api, offline=offline)
+
+    def registered(self) -> dict[str, CID]:
+        """The records that were sealed from this folder: record id in hexadecimal to content."""
+        found = {}
+        for path in sorted((self.folder / "journal").glob("record-*.json")):
+            entry = self.read_journal(path.stem)
+            if entry is not None:
+                found[str(entry["record"])] = CID.parse(str(entry["cid"]))
+        return found
 
     def deployment(self, chain_id: int) -> Path:
         """Where the record of a deployment on a chain is kept."""
@@ -99,27 +118,36 @@ class Home:
         """Names of the wallets kept."""
         return sorted(p.stem for p in (self.folder / "wallets").glob("*.key"))
 
-    def keepers(self, suite: Suite) -> list[KeyKeeper]:
-        """Three key keepers in this process, each with a vault of its own (R34).
+    def keepers(self, suite: Suite) -> list[Keeper]:
+        """The three key keepers that records are deposited with (R34).
 
-        Independent services take their place in real life; here they share a machine and a node.
+        Those of the folder's ``keepers.json``, which run as services; without one, three in this
+        process, each with a vault of its own, that share a machine and a node.
         """
+        if self.keepers_file.exists():
+            return list(configured_keepers(self.keepers_file))
         folder = self._made("keepers")
-        return [
-            KeyKeeper(
-                number.to_bytes(32),
-                name=f"keeper {number}",
-                chain_id=suite.node.chain_id,
-                market=suite.market.address,
-                chain=MarketView(suite),
-                vault=SqliteVault(
-                    folder / f"{number}.sqlite", load_or_create_key(folder / f"{number}.key")
-                ),
-                # The chain's clock: a development chain's time may be moved.
-                clock=lambda: float(suite.node.head().timestamp),
+        keepers: list[Keeper] = []
+        for number in range(1, KEEPERS + 1):
+            vault = SqliteVault(
+                folder / f"{number}.sqlite", load_or_create_key(folder / f"{number}.key")
             )
-            for number in range(1, KEEPERS + 1)
-        ]
+            keepers.append(
+                KeyKeeper(
+                    KeeperIdentity.of(vault),
+                    name=f"keeper {number}",
+                    chain_id=suite.node.chain_id,
+                    market=suite.market.address,
+                    chain=MarketView(Rpc(suite.node.url), suite.deployment),
+                    vault=vault,
+                )
+            )
+        return keepers
+
+    @property
+    def keepers_file(self) -> Path:
+        """Which key keepers there are: their addresses, and the ids that pin their keys."""
+        return self.folder / "keepers.json"
 
     def read_journal(self, name: str) -> dict[str, Any] | None:
         """A journal entry, or None. Raises StateError when it is damaged."""

@@ -12,7 +12,7 @@ import sys
 import click
 
 import medtoken
-from medtoken.cli import audit, consent, demo, deploy, devnet, earnings, licence, record
+from medtoken.cli import audit, consent, demo, deploy, devnet, earnings, licence, record, store
 from medtoken.errors import MedtokenError, StateError
 
 _INTERRUPTED = 130
@@ -28,6 +28,7 @@ for _command in (
     devnet.devnet,
     deploy.deploy,
     record.record,
+    store.store,
     consent.consent,
     licence.licence,
     earnings.earnings,

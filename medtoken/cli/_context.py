@@ -22,6 +22,7 @@ from medtoken.chain.node import Node, Wallet
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput
 from medtoken.home import Home
+from medtoken.ipfs import DEFAULT_API, STORES
 from medtoken.messages import DUT
 
 # No amount is rounded.
@@ -39,11 +40,13 @@ class Context:
     deployment_file: str | None
     as_name: str | None
     as_json: bool
+    store: str = STORES[0]
+    ipfs_api: str = DEFAULT_API
 
     @functools.cached_property
     def home(self) -> Home:
         """The folder of this installation."""
-        return Home(self.home_folder)
+        return Home(self.home_folder, store=self.store, ipfs_api=self.ipfs_api)
 
     @functools.cached_property
     def node(self) -> Node:
@@ -131,6 +134,33 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         **rest: Any,
     ) -> Any:
         return command(Context(rpc, home, deployment, as_name, as_json), **rest)
+
+    return wrapped  # fmt: skip
+
+
+def storing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command, below ``common``, the options that say where blocks are kept."""
+
+    @click.option(
+        "--store",
+        default=STORES[0],
+        envvar="MEDTOKEN_STORE",
+        show_default=True,
+        type=click.Choice(STORES),
+        help="Keep blocks in the home folder or in an IPFS daemon (Kubo).",
+    )
+    @click.option(
+        "--ipfs-api",
+        default=DEFAULT_API,
+        envvar="MEDTOKEN_IPFS_API",
+        show_default=True,
+        metavar="MULTIADDR",
+        help="The daemon's RPC address.",
+    )
+    @functools.wraps(command)
+    def wrapped(context: Context, *args: Any, store: str, ipfs_api: str, **rest: Any) -> Any:
+        context.store, context.ipfs_api = store, ipfs_api
+        return command(context, *args, **rest)
 
     return wrapped  # fmt: skip
 

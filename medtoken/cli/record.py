@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from medtoken import vocabulary
-from medtoken.cli._context import WORD, Context, common, dut, hexed
+from medtoken.cli._context import WORD, Context, common, dut, hexed, storing
+from medtoken.ipfs import FirstOf, open_source
 from medtoken.parties import Custodian, Licensee, attest_record
 from medtoken.vocabulary import Tier
 
@@ -27,6 +28,7 @@ def record() -> None:
 @click.option("--annotator", help="Accredited annotator: address or wallet name.")
 @click.option("--corrects", type=WORD, help="The record that this one is a new version of.")
 @common
+@storing
 def add(
     context: Context,
     file: str,
@@ -130,14 +132,21 @@ def show(context: Context, record_id: bytes) -> None:
 @record.command("open")
 @click.argument("licence_id", metavar="LICENCE", type=WORD)
 @click.argument("destination", type=click.Path(dir_okay=False))
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where else to look for blocks: a daemon's multiaddress, a gateway's URL, a CAR file.",
+)
 @common
-def open_(context: Context, licence_id: bytes, destination: str) -> None:
+@storing
+def open_(context: Context, licence_id: bytes, destination: str, sources: tuple[str, ...]) -> None:
     """Open the record of a live LICENCE into the file DESTINATION (as the licensee)."""
     licensee = Licensee(context.suite, context.wallet("pharma"))
     keepers = context.home.keepers(context.suite)
-    manifest = licensee.open_record(
-        licence_id, destination, store=context.home.store, keepers=keepers
-    )
+    store = FirstOf([context.home.store, *map(open_source, sources)])
+    manifest = licensee.open_record(licence_id, destination, store=store, keepers=keepers)
     context.done(
         {
             "licence": hexed(licence_id),

@@ -12,7 +12,7 @@ from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import BadInput, ConsentRefused
-from medtoken.ipfs import CID, Codec, Store
+from medtoken.ipfs import CID, Codec, Opener
 from medtoken.keys import HpkePrivateKey, Keeper, KeyRequest, release_key, sign_with
 
 DAY = 86_400
@@ -112,7 +112,7 @@ class Licensee:
         licence: bytes,
         destination: str | PathLike[str],
         *,
-        store: Store,
+        store: Opener,
         keepers: Sequence[Keeper],
     ) -> sealing.Manifest:
         """Get the key from any two keepers, fetch, verify everything, and write the plaintext.
