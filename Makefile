@@ -57,7 +57,7 @@ demo: build ## Run the main job on real files with a private chain; results in b
 	@$(BIN)/medtoken demo --out build/demo $(ARGS)
 
 test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo" $(ARGS)
 
 lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
@@ -69,17 +69,26 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-campaign test-ape bench-gas dist
-test-all: test test-campaign test-ape ## Run every test
+.PHONY: test-all test-campaign test-ape kubo test-kubo bench-gas bench-store dist
+test-all: test test-campaign test-ape test-kubo ## Run every test
 
 test-campaign: build setup-dev ## Run the long property campaigns and the slow end-to-end tests
-	@HYPOTHESIS_PROFILE=campaign $(BIN)/pytest -n $(WORKERS) -m slow $(ARGS)
+	@HYPOTHESIS_PROFILE=campaign $(BIN)/pytest -n $(WORKERS) -m "slow and not kubo" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape
 	@$(BIN)/ape test tests/ape $(ARGS)
 
+kubo: ## Find Kubo on PATH, or build it with Go into .build/bin
+	@scripts/setup_kubo
+
+test-kubo: build setup-dev kubo ## Run the tests on real IPFS daemons
+	@MEDTOKEN_NEEDS_KUBO=1 $(BIN)/pytest -n $(WORKERS) -m kubo $(ARGS)
+
 bench-gas: build setup-dev ## Measure gas from real receipts into build/bench/gas.json
 	@$(BIN)/python scripts/bench_gas.py --out build/bench/gas.json $(ARGS)
+
+bench-store: build setup-dev kubo ## Measure sealing, CIDs, stores and key releases into build/bench/store.json
+	@$(BIN)/python scripts/bench_store.py --out build/bench/store.json $(ARGS)
 
 dist: build ## Build the wheel, with the compiled contracts in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
