@@ -1,0 +1,334 @@
+"""The licensee: what it pays for, what it is refused, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+
+import pytest
+from support.live import DAY
+from support.stage import PURPOSES, Stage
+
+from medtoken.errors import (
+    BadInput,
+    ConsentRefused,
+    ContractRefused,
+    InsufficientFunds,
+    MedtokenError,
+    NotPermitted,
+)
+from medtoken.messages import DUT, Revocation
+from medtoken.parties import Licensee
+from medtoken.parties.licensee import Bought, earned_now
+from medtoken.vocabulary import Form
+
+
+def deposit(stage: Stage) -> int:
+    return stage.suite.market.licensee(stage.licensee.address).deposit
+
+
+def refused_without_a_trace(
+    stage: Stage, kind: type[MedtokenError], attempt: Callable[[], object]
+) -> str:
+    height, before = stage.chain.height(), deposit(stage)
+    with pytest.raises(kind) as caught:
+        attempt()
+    assert stage.chain.height() == height
+    assert deposit(stage) == before
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def metered(stage: Stage, units: int = 10) -> Bought:
+    record = stage.record()
+    stage.licensee.deposit(10_000 * DUT)
+    return stage.buy(record, stage.consent(record), Form.METERED, units)
+
+
+def revoke(stage: Stage, consent: bytes) -> None:
+    revocation = Revocation(consent)
+    stage.relay.revoke(revocation, stage.patient.sign(revocation))
+
+
+# ------------------------------------------------------------------ deposits
+
+
+def test_a_deposit_moves_money_in_one_transaction(stage: Stage) -> None:
+    before = stage.suite.usage.balance(stage.licensee.address)
+    sent = stage.chain.nonce(stage.licensee.address)
+    stage.licensee.deposit(5 * DUT)
+    assert deposit(stage) == 5 * DUT
+    assert stage.suite.usage.balance(stage.licensee.address) == before - 5 * DUT
+    assert stage.chain.nonce(stage.licensee.address) == sent + 1
+
+
+@pytest.mark.parametrize("amount", [0, -1])
+def test_nothing_is_no_deposit(stage: Stage, amount: int) -> None:
+    refused_without_a_trace(stage, BadInput, lambda: stage.licensee.deposit(amount))
+
+
+@pytest.mark.parametrize("more", [1, 10**60])
+def test_more_than_one_has_cannot_be_deposited(stage: Stage, more: int) -> None:
+    held = stage.suite.usage.balance(stage.licensee.address)
+    refused_without_a_trace(stage, InsufficientFunds, lambda: stage.licensee.deposit(held + more))
+
+
+def test_who_was_never_admitted_has_nothing_to_deposit(stage: Stage) -> None:
+    stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
+    refused_without_a_trace(stage, NotPermitted, lambda: stranger.deposit(1))
+
+
+def test_a_permit_that_somebody_else_brought_first_does_no_harm(stage: Stage) -> None:
+    """The deposit itself: anybody may copy a permit from the mempool and bring it."""
+    usage, market = stage.suite.usage, stage.suite.market
+    wallet, deadline = stage.chain.cast["pharma"], stage.chain.node.head().timestamp + 600
+    permit = usage.permit(wallet, market.address, DUT, deadline)
+    usage.send(
+        stage.chain.cast["stranger"], "permit", wallet.address, market.address, DUT, deadline, *permit
+    )  # fmt: skip
+    market.deposit_with_permit(wallet, DUT, deadline, permit)
+    assert deposit(stage) == DUT
+
+
+# ------------------------------------------------------------------ buying
+
+
+def test_the_deposit_pays_price_and_levy_to_the_base_unit(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    stage.licensee.deposit(10_000 * DUT)
+    price = stage.suite.market.quote(record, 50 * DUT)
+    bought = stage.buy(record, consent, Form.METERED, 10)
+    assert (bought.paid, bought.levy) == (10 * price, 10 * price // 20)
+    assert deposit(stage) == 10_000 * DUT - bought.paid - bought.levy
+
+
+@pytest.mark.parametrize("short", [1, 10**30])
+def test_a_deposit_that_is_too_small_buys_nothing(stage: Stage, short: int) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    price = stage.suite.market.quote(record, 50 * DUT)
+    stage.licensee.deposit(max(1, 10 * price * 21 // 20 - short))
+    said = refused_without_a_trace(
+        stage, InsufficientFunds, lambda: stage.buy(record, consent, Form.METERED, 10)
+    )
+    assert said == "account: deposit is too small"
+
+
+def test_a_licence_never_outlives_the_consent(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record, days=10)
+    stage.licensee.deposit(1000 * DUT)
+    assert stage.buy(record, consent).end == stage.suite.market.consent(consent).expiry
+
+
+def test_an_expired_consent_sells_nothing(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record, days=1)
+    stage.licensee.deposit(1000 * DUT)
+    stage.later(1.1)
+    said = refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
+    assert said == "consent: it has expired"
+
+
+def test_a_revoked_consent_sells_nothing(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    stage.licensee.deposit(1000 * DUT)
+    revoke(stage, consent)
+    said = refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
+    assert said == "consent: it was revoked"
+
+
+@pytest.mark.parametrize("days", [0, -1])
+def test_a_licence_lasts(stage: Stage, days: int) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    refused_without_a_trace(
+        stage,
+        BadInput,
+        lambda: stage.licensee.buy(
+            record, consent, form=Form.FIXED_TERM, purposes=PURPOSES, days=days
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "kind"),
+    [
+        ({"purposes": ["HMB"]}, ConsentRefused),  # a condition not undertaken
+        ({"purposes": ["GRU", "NPUNCU"]}, ConsentRefused),  # a purpose not allowed
+        ({"purposes": ["CURIOSITY"]}, BadInput),
+        ({"form": Form.METERED, "units": 0}, ContractRefused),
+        ({"form": Form.METERED, "units": -1}, BadInput),
+        ({"form": Form.METERED, "units": 2**256}, BadInput),
+        ({"form": Form.FIXED_TERM, "units": 5}, ContractRefused),
+        ({"form": 9}, ContractRefused),
+        ({"max_price": 1}, ContractRefused),
+    ],
+)
+def test_an_order_that_does_not_fit(
+    stage: Stage, terms: dict[str, object], kind: type[MedtokenError]
+) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    stage.licensee.deposit(1000 * DUT)
+    order: dict[str, object] = {"form": Form.FIXED_TERM, "purposes": PURPOSES, "days": 30, **terms}
+    refused_without_a_trace(
+        stage,
+        kind,
+        lambda: stage.licensee.buy(record, consent, **order),  # type: ignore[arg-type]
+    )
+
+
+def test_what_nobody_knows_is_not_sold(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    nothing = b"\1" * 32
+    refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, nothing))
+    refused_without_a_trace(stage, ContractRefused, lambda: stage.buy(nothing, consent))
+
+
+def test_who_has_no_credential_buys_nothing(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
+    said = refused_without_a_trace(
+        stage,
+        ContractRefused,
+        lambda: stranger.buy(record, consent, form=Form.FIXED_TERM, purposes=PURPOSES, days=30),
+    )
+    assert said == "consent: licensee not covered"
+
+
+def test_a_record_that_nobody_attested_is_not_sold(fresh: Stage) -> None:
+    record = fresh.add().record
+    consent = fresh.consent(record)
+    fresh.licensee.deposit(1000 * DUT)
+    refused_without_a_trace(fresh, ContractRefused, lambda: fresh.buy(record, consent))
+
+
+# ------------------------------------------------------------------ using
+
+
+def test_a_use_counts_once(stage: Stage) -> None:
+    bought = metered(stage)
+    assert stage.licensee.use(bought.licence, 4)["used"] == 4
+    assert stage.licensee.use(bought.licence, 6)["used"] == 10
+    said = refused_without_a_trace(
+        stage, InsufficientFunds, lambda: stage.licensee.use(bought.licence)
+    )
+    assert said == "licence: too few units prepaid"
+
+
+@pytest.mark.parametrize(("units", "kind"), [(0, ContractRefused), (-1, BadInput)])
+def test_a_use_is_of_something(stage: Stage, units: int, kind: type[MedtokenError]) -> None:
+    bought = metered(stage)
+    refused_without_a_trace(stage, kind, lambda: stage.licensee.use(bought.licence, units))
+
+
+def test_a_licence_is_its_buyer_s(stage: Stage) -> None:
+    bought = metered(stage)
+    stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
+    refused_without_a_trace(stage, ContractRefused, lambda: stranger.use(bought.licence))
+
+
+def test_a_licence_that_nobody_bought(stage: Stage) -> None:
+    said = refused_without_a_trace(stage, ContractRefused, lambda: stage.licensee.use(b"\1" * 32))
+    assert said == "licence: unknown licence"
+
+
+def test_nothing_is_used_after_the_end(stage: Stage) -> None:
+    bought = metered(stage)
+    stage.later(91)
+    refused_without_a_trace(stage, ContractRefused, lambda: stage.licensee.use(bought.licence))
+
+
+def test_nothing_is_used_after_a_revocation(stage: Stage) -> None:
+    bought = metered(stage)
+    revoke(stage, bought.ref.consent)
+    said = refused_without_a_trace(
+        stage, ConsentRefused, lambda: stage.licensee.use(bought.licence)
+    )
+    assert said == "consent: it was revoked"
+
+
+def test_nothing_is_used_while_suspended(stage: Stage) -> None:
+    bought = metered(stage)
+    operator, market = stage.chain.cast["operator"], stage.suite.market
+    market.send(operator, "set_suspended", bought.licence, True)
+    said = refused_without_a_trace(
+        stage, ContractRefused, lambda: stage.licensee.use(bought.licence)
+    )
+    assert said == "licence: it is suspended"
+    market.send(operator, "set_suspended", bought.licence, False)
+    assert stage.licensee.use(bought.licence)["used"] == 1
+
+
+def test_a_frozen_licensee_buys_nothing(stage: Stage) -> None:
+    record = stage.record()
+    consent = stage.consent(record)
+    stage.licensee.deposit(1000 * DUT)
+    operator, market = stage.chain.cast["operator"], stage.suite.market
+    word = market.licensee(stage.licensee.address)
+    market.set_licensee(operator, stage.licensee.address, word.groups, word.region, flags=1)
+    said = refused_without_a_trace(stage, NotPermitted, lambda: stage.buy(record, consent))
+    assert said == "licence: the licensee is frozen"
+
+
+# ------------------------------------------------------------------ settling
+
+
+def test_what_was_settled_is_not_settled_again(stage: Stage) -> None:
+    bought = metered(stage)
+    stage.licensee.use(bought.licence, 10)
+    assert earned_now(stage.suite, bought.ref) == bought.paid
+    market, relay = stage.suite.market, stage.chain.cast["relay"]
+    market.settle(relay, [bought.ref])
+    earned = market.earnings(stage.patient.address)
+    assert earned_now(stage.suite, bought.ref) == 0
+    market.settle(relay, [bought.ref])
+    market.settle(relay, [bought.ref, bought.ref])
+    assert market.earnings(stage.patient.address) == earned
+    assert len(stage.chain.events("LicenceSettled")) == 1
+
+
+def test_unearned_time_is_paid_back_after_a_revocation(stage: Stage) -> None:
+    record = stage.record()
+    stage.licensee.deposit(1000 * DUT)
+    bought = stage.buy(record, stage.consent(record))
+    stage.later(30)
+    revoke(stage, bought.ref.consent)
+    stage.later(10)
+    earned = earned_now(stage.suite, bought.ref)
+    # A third of the time, give or take the seconds that the transactions took.
+    assert abs(earned - bought.paid // 3) < bought.paid * 60 // (90 * DAY)
+    before = deposit(stage)
+    stage.suite.market.settle(stage.chain.cast["relay"], [bought.ref])
+    back = deposit(stage) - before
+    unearned = bought.paid - earned
+    assert back == unearned + unearned // 20
+    split = stage.chain.events("LicenceSettled")[0]
+    parts = ("patientAmount", "custodianAmount", "annotatorAmount", "platformAmount")
+    assert sum(split[part] for part in parts) == split["gross"] == earned
+    assert split["levy"] == earned // 20
+
+
+def test_a_closed_licence_is_settled_no_more(stage: Stage) -> None:
+    bought = metered(stage)
+    revoke(stage, bought.ref.consent)
+    market, relay = stage.suite.market, stage.chain.cast["relay"]
+    market.settle(relay, [bought.ref])
+    said = refused_without_a_trace(
+        stage, ContractRefused, lambda: market.settle(relay, [bought.ref])
+    )
+    assert said == "licence: it is closed"
+
+
+def test_a_licence_that_nobody_bought_is_not_settled(stage: Stage) -> None:
+    bought = metered(stage)
+    unknown = type(bought.ref)(**{**asdict(bought.ref), "salt": bought.ref.salt ^ 1})
+    relay = stage.chain.cast["relay"]
+    refused_without_a_trace(
+        stage, ContractRefused, lambda: stage.suite.market.settle(relay, [bought.ref, unknown])
+    )
