@@ -7,7 +7,7 @@ vectors in ``tests/vectors/eip712.json`` hold both to the same bytes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
@@ -57,7 +57,7 @@ class Message:
 
     def values(self) -> dict[str, Any]:
         """Field by field, as wallets and the ABI layer take it."""
-        return {f.name: getattr(self, f.name) for f in fields(self)}
+        return {name: getattr(self, name) for name, _ in self.types}
 
     def type_string(self) -> str:
         """The EIP-712 type, for example ``Revocation(bytes32 consent)``."""
