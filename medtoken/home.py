@@ -149,6 +149,18 @@ class Home:
         """Which key keepers there are: their addresses, and the ids that pin their keys."""
         return self.folder / "keepers.json"
 
+    def read_certificate(self, record: bytes) -> bytes:
+        """The document of a record's destruction. Raises StateError when it is not here."""
+        path = self.folder / "certificates" / f"{record.hex()}.json"
+        try:
+            return path.read_bytes()
+        except OSError:
+            raise StateError(f"There is no destruction certificate {path}.") from None
+
+    def write_certificate(self, record: bytes, document: bytes) -> None:
+        """Keep the document of a record's destruction."""
+        write_durably(self.folder / "certificates" / f"{record.hex()}.json", document)
+
     def read_journal(self, name: str) -> dict[str, Any] | None:
         """A journal entry, or None. Raises StateError when it is damaged."""
         path = self.folder / "journal" / f"{name}.json"

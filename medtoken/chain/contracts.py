@@ -224,6 +224,10 @@ class RecordRegistry(_Contract):
         """An institution's number, or 0."""
         return int(self.read("number_of", account))
 
+    def may(self, account: str, capability: int) -> bool:
+        """Whether an account is an institution that is accredited for something."""
+        return bool(self.read("institution", self.number_of(account))[1] & capability)
+
     def record_id(self, custodian: int, tag: bytes) -> bytes:
         """The id of a custodian's record with this duplicate tag, registered or not."""
         return bytes(self.read("record_id", custodian, tag))
@@ -257,6 +261,18 @@ class RecordRegistry(_Contract):
     ) -> Receipt:
         """Attest a record's content and quality. Caller: an accredited attester."""
         return self.send(wallet, "attest", record, asdict(scores), key=key)
+
+
+    def destroy(
+        self, wallet: Wallet, record: bytes, certificate: bytes, key: str | None = None
+    ) -> Receipt:
+        """Put a destruction certificate on the chain (R35). Caller: the record's custodian."""
+        return self.send(wallet, "destroy", record, certificate, key=key)
+
+    def destruction(self, record: bytes) -> dict[str, Any] | None:
+        """The arguments of the event of a record's destruction, or None."""
+        found = self.find("RecordDestroyed", record)
+        return found[0][1].args if found else None
 
 
 class DataMarket(_Contract):

@@ -85,7 +85,7 @@ def anvil(
             stdout=out,
             stderr=out,
             start_new_session=True,
-            preexec_fn=_dies_with(os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
+            preexec_fn=dies_with(os.getpid()) if sys.platform == "linux" else None,  # noqa: PLW1509
         )
         stack.callback(_stop, process)
         yield _connected(process, f"http://{HOST}:{port}", chain_id, outbox)
@@ -116,7 +116,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
             process.wait()
 
 
-def _dies_with(parent: int) -> Callable[[], None]:
+def dies_with(parent: int) -> Callable[[], None]:
     """Ask Linux, in the child, to stop it when its parent is killed, even by SIGKILL."""
     import ctypes
 

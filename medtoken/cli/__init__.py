@@ -12,7 +12,18 @@ import sys
 import click
 
 import medtoken
-from medtoken.cli import audit, consent, demo, deploy, devnet, earnings, licence, record, store
+from medtoken.cli import (
+    audit,
+    consent,
+    demo,
+    deploy,
+    devnet,
+    earnings,
+    keeper,
+    licence,
+    record,
+    store,
+)
 from medtoken.errors import MedtokenError, StateError
 
 _INTERRUPTED = 130
@@ -34,8 +45,11 @@ for _command in (
     earnings.earnings,
     audit.audit,
     demo.demo,
+    keeper.keeper,
 ):
     cli.add_command(_command)
+for _command in (keeper.destroy, keeper.certificate, keeper.rotate_key):
+    record.record.add_command(_command)
 
 
 def main() -> None:

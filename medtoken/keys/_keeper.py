@@ -2,26 +2,50 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
+import hmac
 import logging
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 from eth_utils import is_address, to_canonical_address, to_checksum_address
 
-from medtoken.errors import BadInput, KeyRefused, MedtokenError
+from medtoken.errors import BadInput, IntegrityError, MedtokenError
 
+from . import _signing
 from ._hpke import HpkePublicKey
-from ._log import Event, LogEntry
-from ._request import SignedKeyRequest
-from ._shamir import Share
-from ._vault import ShareVault
+from ._identity import KeeperCard, KeeperIdentity, LogHead, ShredReceipt
+from ._log import GENESIS, Event, LogEntry
+from ._order import ANY_KEEPER, Action, SignedOrder, sealing_info
+from ._refusal import Code, Refused
+from ._request import SignedKeyRequest, check_signer
+from ._shamir import SHARES, Share, changed, commitment
+from ._vault import Held, Release, ShareVault, Staged
 
 MAX_LIFETIME = 900
 """Seconds that a request may be valid for at most, so that a stolen one soon is worthless."""
+MAX_BATCH = 100
+"""Requests that are answered at once."""
+MAX_SIGNATURE = 1024
+"""Bytes; the contracts take no longer ones either."""
 
+_T = TypeVar("_T")
 _logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where a keeper's node stands: its newest block and its newest final one."""
+
+    head: int
+    head_hash: bytes
+    time: int
+    """Of the newest block, unix seconds."""
+    final: int
+    final_hash: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,79 +65,435 @@ class LicenceState:
     """Unix time in seconds; 0 is never a live licence."""
     block: int = 0
     """The final block that permission was read at."""
+    consent: bytes = b""
+    """The consent that it was bought under, 32 bytes."""
+    code: Code = Code.NOT_LIVE
+    """When not live: why."""
 
 
 class ChainView(Protocol):
-    """A keeper's own reading of the chain: permission waits for finality, refusal does not."""
+    """A keeper's own reading of the chain: permission waits for finality, refusal does not.
 
-    def licence_state(self, licence: bytes) -> LicenceState:
-        """The state of a licence (32-byte id); may raise when the node does not answer."""
+    Every method may raise, Refused or anything else, when the node does not answer or is not to be
+    relied on at the moment; a keeper then refuses.
+    """
+
+    def tip(self) -> Tip:
+        """Ask the node where it stands, now."""
+
+    def licence_states(self, tip: Tip, wanted: Sequence[tuple[bytes, int]]) -> list[LicenceState]:
+        """The states of licences: each a 32-byte id and the block in which it was bought."""
+
+    def custodian(self, tip: Tip, record: bytes, number: int, tag: bytes) -> str:
+        """The account of a record's custodian; "" when there is none.
+
+        Of a record that is not registered: of the accredited custodian ``number``, if the record's
+        id follows from it and ``tag``.
+        """
+
+    def patient(self, tip: Tip, consent: bytes) -> str:
+        """Whose consent it is, final or not; "" when there is none."""
+
+    def approves(self, tip: Tip, account: str, digest: bytes, signature: bytes) -> bool:
+        """Whether there is a smart wallet at ``account`` that takes this signature (ERC-1271)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a keeper tells anybody about a record: versions, nothing of their values."""
+
+    version: int
+    """Of the oldest share in use, or last held; 0 if there never was one."""
+    shredded: bool = False
+    staged: int = 0
+    """The version that a rotation prepares, or 0."""
+    rotation: bytes = b""
+    """Which rotation, 32 bytes."""
+    commitments: tuple[bytes, ...] = ()
+    """Of the version that is prepared, once it is complete."""
+
+    @property
+    def newest(self) -> int:
+        """The newest version that may be released."""
+        return self.staged if self.commitments else self.version
 
 
 class KeyKeeper:
-    """One of a record's three keepers. Whatever it is not sure of, it refuses with KeyRefused.
-
-    ``deposit`` and ``shred`` do not ask who calls: whoever puts a keeper behind a network must.
-    """
+    """One of a record's three keepers. Whatever it is not sure of, it refuses with KeyRefused."""
 
     def __init__(
         self,
-        keeper_id: bytes,
+        identity: KeeperIdentity,
         *,
         name: str,
         chain_id: int,
         market: str,
         chain: ChainView,
         vault: ShareVault,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
-        if len(keeper_id) != 32:
-            raise BadInput("a keeper's id has 32 bytes")
+        """``clock`` tells unix time; None takes the time of the chain's newest block."""
         if not is_address(market):
             raise BadInput(f"{market!r} is not an address")
-        self.keeper_id = keeper_id
         self.name = name
-        self._chain_id = chain_id
-        self._market = to_checksum_address(market)
+        self.card: KeeperCard = identity.card
+        self.keeper_id = identity.card.keeper_id
+        self.chain_id = chain_id
+        self.market = str(to_checksum_address(market))
+        self._identity = identity
         self._chain = chain
         self._vault = vault
         self._clock = clock
 
+    longest_request = MAX_LIFETIME
+
+    # ------------------------------------------------------------------ what anybody may know
+
+    def tip(self) -> Tip:
+        """Where this keeper's node stands; Refused when it is not to be relied on now."""
+        return self._asked(self._chain.tip)
+
+    def holding(self, record: bytes) -> Holding:
+        """Which versions are held for a record."""
+        held = self._vault.held([record])[0]
+        staged = held.staged
+        return Holding(
+            version=held.version,
+            shredded=bool(held.shredded),
+            staged=staged.share.version if staged else 0,
+            rotation=staged.rotation if staged else b"",
+            commitments=staged.share.commitments if staged and staged.complete else (),
+        )
+
     def share_version(self, record: bytes) -> int:
-        """The version of the share held, or last held, for a record; 0 if there never was one."""
-        return self._vault.version(record)
+        """The newest version in use, or last held; 0 if there never was one."""
+        return self.holding(record).newest
 
-    def deposit(self, share: Share) -> None:
-        """Hold a share, in place of an earlier version's."""
-        if not share.genuine:
-            raise BadInput("the share is not the one that its commitments name")
-        self._vault.put(share, self._event("deposit", share.record, version=share.version))
+    def log(self, after: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
+        """What this keeper did, hash-chained, behind entry number ``after``."""
+        return self._vault.log(after, limit)
 
-    def shred(self, record: bytes) -> bool:
-        """Destroy a record's share (R35); whether there was one. It can never be put back."""
-        return self._vault.shred(record, self._event("shred", record))
+    def log_head(self) -> LogHead:
+        """How long the log is and what it ends with, signed: it cannot be denied later."""
+        newest = self._vault.head()
+        head = LogHead(
+            self.chain_id,
+            self.market,
+            self.card,
+            newest.number if newest else 0,
+            newest.hash if newest else GENESIS,
+            int(self._clock() if self._clock else time.time()),
+        )
+        return replace(head, signature=self._identity.sign(head.digest()))
 
-    def log(self) -> Iterator[LogEntry]:
-        """Everything this keeper did, hash-chained."""
-        return self._vault.log()
+    # ------------------------------------------------------------------ what licensees may ask
 
     def release(self, signed: SignedKeyRequest) -> bytes:
-        """This keeper's share, HPKE-sealed to the key in the request.
+        """This keeper's share, HPKE-sealed to the key in the request: see ``release_many``."""
+        (answer,) = self.release_many([signed])
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
-        The release is in the log, with the licensee's signature, before the share leaves.
+    def release_many(self, requests: Sequence[SignedKeyRequest]) -> list[bytes | Refused]:
+        """For each request this keeper's share, HPKE-sealed to the key in it, or why not.
+
+        The chain's newest block is read once for all, after the last of them has arrived. A release
+        is in the log, with the licensee's signature, before the share leaves. The share comes in
+        two versions while a rotation is being finished.
         """
+        if len(requests) > MAX_BATCH:
+            raise Refused(Code.TOO_LARGE, f"at most {MAX_BATCH} requests are answered at once")
+        try:
+            tip = self.tip()
+        except Refused as refusal:
+            return [refusal] * len(requests)
+        now = self._now(tip)
+        answers: list[bytes | Refused | None] = [None] * len(requests)
+        keys: dict[int, HpkePublicKey] = {}
+        for at, signed in enumerate(requests):
+            try:
+                keys[at] = self._check_form(signed, now)
+                signed.check_signature(functools.partial(self._approves, tip))
+            except Refused as refusal:
+                answers[at] = refusal
+        left = [at for at in keys if answers[at] is None]
+        states = dict(zip(left, self._states(tip, [requests[at] for at in left]), strict=True))
+        releases: list[tuple[int, Release, bytes]] = []
+        held: dict[bytes, Held | Refused] = {}
+        for at, state in states.items():
+            request = requests[at].request
+            try:
+                if isinstance(state, Refused):
+                    raise state
+                _check_licence(request.requester, request.record, request.block, state, now)
+                if request.record not in held:
+                    held[request.record] = self._held(request.record)
+                found = held[request.record]
+                if isinstance(found, Refused):
+                    raise found
+                plain = b"".join(bytes(share) for share in found.usable)
+                sealed = keys[at].seal(plain, request.info())
+            except Refused as refusal:
+                answers[at] = refusal
+            except BadInput as error:
+                answers[at] = Refused(Code.WRONG_PUBLIC_KEY, str(error))
+            else:
+                version = found.usable[-1].version
+                releases.append((at, self._release(requests[at], state, tip, now, version), sealed))
+        logged = self._vault.release([release for _, release, _ in releases]) if releases else []
+        for (at, _, sealed), entry in zip(releases, logged, strict=True):
+            answers[at] = entry if isinstance(entry, Refused) else sealed
+        return [a if a is not None else Refused(Code.BROKEN, "no answer") for a in answers]
+
+    # ------------------------------------------------------------------ what patients may say
+
+    def revoke(self, consent: bytes, signature: bytes) -> bool:
+        """Take a patient's signed Revocation directly (R9): every grant under it ends here, now.
+
+        False if that was known before. It is the message that the market takes, too.
+        """
+        if len(consent) != 32 or len(signature) > MAX_SIGNATURE:
+            raise Refused(Code.MALFORMED, "the revocation is malformed")
+        if self._vault.revoked(consent):
+            return False
+        tip = self.tip()
+        patient = self._asked(lambda: self._chain.patient(tip, consent))
+        if not patient:
+            raise Refused(
+                Code.UNKNOWN_CONSENT,
+                f"consent 0x{consent.hex()} is not on the chain yet: try again",
+            )
+        digest = revocation_digest(self.chain_id, self.market, consent)
+        approves = functools.partial(self._approves, tip)
+        check_signer("patient", patient, digest, signature, approves)
+        event = self._event(
+            "revocation",
+            self._now(tip),
+            consent="0x" + consent.hex(),
+            patient=patient,
+            chain_id=self.chain_id,
+            market=self.market,
+            head_block=tip.head,
+            signature="0x" + signature.hex(),
+        )
+        return self._vault.revoke(consent, event)
+
+    # ------------------------------------------------------------------ what custodians may order
+
+    def deposit(self, signed: SignedOrder, sealed: bytes) -> None:
+        """Hold a share, HPKE-sealed to this keeper, in place of an earlier version's."""
+        order = signed.order
+        event = self._ordered(signed, Action.DEPOSIT, hashlib.sha256(sealed).digest())
+        share = Share.from_bytes(self._opened(signed, sealed))
+        if (share.record, share.version) != (order.record, order.version):
+            raise Refused(Code.WRONG_RECORD, "the share is for another record or version")
+        if not share.genuine:
+            raise BadInput("the share is not the one that its commitments name")
+        self._vault.put(share, event)
+
+    def rotate(self, signed: SignedOrder, rotation: bytes, sealed: bytes) -> bytes:
+        """Prepare the next version: the share in use with a change added; its commitment.
+
+        The change is a share of zero, so the key stays the same; the share in use stays in use.
+        """
+        event = self._ordered(signed, Action.ROTATE, rotation_content(rotation, sealed))
+        share = self._in_use(signed)
+        if signed.order.version != share.version + 1:
+            raise Refused(
+                Code.WRONG_VERSION,
+                f"version {signed.order.version} does not follow version {share.version}",
+            )
+        value = changed(share.value, self._opened(signed, sealed))
+        following = replace(
+            share,
+            version=signed.order.version,
+            value=value,
+            commitments=(bytes(32),) * SHARES,
+        )
+        self._vault.stage(Staged(rotation, following, complete=False), event)
+        return commitment(share.record, following.version, share.index, value)
+
+    def complete(
+        self, signed: SignedOrder, rotation: bytes, commitments: tuple[bytes, ...]
+    ) -> None:
+        """Take the next version into use, beside the one before. Repeating it changes nothing."""
+        content = rotation_content(rotation, b"".join(commitments))
+        event = self._ordered(signed, Action.COMPLETE, content)
+        staged = self._vault.held([signed.order.record])[0].staged
+        if (
+            staged is None
+            or staged.share.version != signed.order.version
+            or not hmac.compare_digest(staged.rotation, rotation)
+        ):
+            raise Refused(Code.WRONG_VERSION, "that rotation is not prepared here")
+        share = replace(staged.share, commitments=commitments)
+        if not share.genuine:
+            raise Refused(Code.WRONG_VERSION, "the commitments are not those of this rotation")
+        if staged.complete and staged.share == share:
+            return
+        self._vault.stage(Staged(rotation, share, complete=True), event)
+
+    def finish(self, signed: SignedOrder) -> bool:
+        """Forget every share before a version that all three keepers have in use."""
+        event = self._ordered(signed, Action.FINISH, bytes(32))
+        return self._vault.finish(signed.order.record, signed.order.version, event)
+
+    def shred(self, signed: SignedOrder) -> ShredReceipt:
+        """Destroy a record's share for good (R35) and sign that it is gone.
+
+        It can never be put back. Asking again gives the same receipt.
+        """
+        event = self._ordered(signed, Action.DESTROY, bytes(32))
+        self._vault.shred(signed.order.record, event)
+        return self._receipt(signed.order.record)
+
+    # ------------------------------------------------------------------ checks
+
+    def _check_form(self, signed: SignedKeyRequest, now: float) -> HpkePublicKey:
+        """Everything that needs neither the signature nor the chain."""
         request = signed.request
-        public_key = self._check_form(signed)
-        signed.check_signature()
-        state = self._check_licence(signed)
-        share = self._vault.get(request.record)
-        if share is None:
-            raise KeyRefused("no share of this record's key is held here")
-        sealed = public_key.seal(bytes(share), request.info())
+        self._check_place(request.chain_id, request.market)
+        if request.keeper != self.keeper_id:
+            raise Refused(Code.WRONG_KEEPER, "the request is for another keeper")
+        _check_time(request.expiry - now, MAX_LIFETIME)
+        if len(signed.signature) > MAX_SIGNATURE:
+            raise Refused(Code.BAD_SIGNATURE, "the request's signature is too long")
+        if hashlib.sha256(signed.public_key).digest() != request.public_key_hash:
+            _parsed(signed.public_key)
+            raise Refused(
+                Code.WRONG_PUBLIC_KEY, "the public key is not the one that was signed for"
+            )
+        return _parsed(signed.public_key)
+
+    def _check_place(self, chain_id: int, market: str) -> None:
+        if chain_id != self.chain_id:
+            raise Refused(
+                Code.WRONG_CHAIN, f"the request is for chain {chain_id}, not {self.chain_id}"
+            )
+        if market != self.market:
+            raise Refused(Code.WRONG_MARKET, "the request is for another market")
+
+    def _ordered(self, signed: SignedOrder, action: Action, content: bytes) -> Event:
+        """The log's event of an order, once it is certain that the custodian gave it."""
+        order = signed.order
+        self._check_place(order.chain_id, order.market)
+        if order.action is not action:
+            raise Refused(Code.MALFORMED, f"the order is to {order.action}, not to {action}")
+        whom = ANY_KEEPER if action is Action.DESTROY else self.keeper_id
+        if order.keeper != whom:
+            raise Refused(Code.WRONG_KEEPER, "the order is for another keeper")
+        if order.content != content:
+            raise Refused(Code.MALFORMED, "what came with the order is not what was signed")
+        if len(signed.signature) > MAX_SIGNATURE:
+            raise Refused(Code.BAD_SIGNATURE, "the order's signature is too long")
+        tip = self.tip()
+        now = self._now(tip)
+        # An order to destroy may wait for a keeper that is down: it can be carried out only once.
+        _check_time(order.deadline - now, None if action is Action.DESTROY else MAX_LIFETIME)
+        account = self._asked(
+            lambda: self._chain.custodian(tip, order.record, signed.custodian, signed.tag)
+        )
+        if not account:
+            raise Refused(Code.NOT_CUSTODIAN, "no custodian of this record is known")
+        approves = functools.partial(self._approves, tip)
+        try:
+            check_signer("custodian", account, order.digest(), signed.signature, approves)
+        except Refused as refusal:
+            raise Refused(Code.NOT_CUSTODIAN, str(refusal)) from None
+        return self._event(
+            "shred" if action is Action.DESTROY else action.value,
+            now,
+            record="0x" + order.record.hex(),
+            version=order.version,
+            custodian=account,
+            chain_id=order.chain_id,
+            market=order.market,
+            content="0x" + order.content.hex(),
+            deadline=order.deadline,
+            order="0x" + order.digest().hex(),
+            signature="0x" + signed.signature.hex(),
+        )
+
+    def _opened(self, signed: SignedOrder, sealed: bytes) -> bytes:
+        """What a custodian sealed to this keeper, for this very order."""
+        order = signed.order
+        info = sealing_info(
+            order.action,
+            order.chain_id,
+            order.market,
+            order.record,
+            order.keeper,
+            order.version,
+        )
+        try:
+            return self._identity.hpke.open(sealed, info)
+        except IntegrityError:
+            raise Refused(
+                Code.MALFORMED, "what came with the order was not sealed for this keeper and order"
+            ) from None
+
+    def _in_use(self, signed: SignedOrder) -> Share:
+        held = self._vault.held([signed.order.record])[0]
+        if held.share is None:
+            raise Refused(Code.NO_SHARE, "no share of this record's key is held here")
+        return held.share
+
+    def _held(self, record: bytes) -> Held | Refused:
+        try:
+            held = self._vault.held([record])[0]
+        except IntegrityError as error:
+            _logger.error("keeper %s: %s", self.name, error)  # noqa: TRY400  no traceback needed
+            return Refused(Code.BROKEN, "the share that is held here is damaged")
+        if not held.usable:
+            return Refused(Code.NO_SHARE, "no share of this record's key is held here")
+        return held
+
+    # ------------------------------------------------------------------ the chain
+
+    def _approves(self, tip: Tip, account: str, digest: bytes, signature: bytes) -> bool:
+        return self._asked(lambda: self._chain.approves(tip, account, digest, signature))
+
+    def _states(
+        self, tip: Tip, requests: Sequence[SignedKeyRequest]
+    ) -> Sequence[LicenceState | Refused]:
+        if not requests:
+            return []
+        wanted = [(signed.request.licence, signed.request.block) for signed in requests]
+        try:
+            return self._asked(lambda: self._chain.licence_states(tip, wanted))
+        except Refused as refusal:
+            return [refusal] * len(requests)
+
+    def _asked(self, question: Callable[[], _T]) -> _T:
+        """The chain's answer; whatever goes wrong, Refused."""
+        try:
+            return question()
+        except Refused:
+            raise
+        except MedtokenError as error:
+            raise Refused(
+                Code.CHAIN_UNREACHABLE, f"the chain could not be read: {error}"
+            ) from error
+        except Exception as error:
+            _logger.exception("keeper %s could not read the chain", self.name)
+            raise Refused(Code.CHAIN_UNREACHABLE, "the chain could not be read") from error
+
+    def _now(self, tip: Tip) -> float:
+        return self._clock() if self._clock else float(tip.time)
+
+    # ------------------------------------------------------------------ the log
+
+    def _release(
+        self, signed: SignedKeyRequest, state: LicenceState, tip: Tip, now: float, version: int
+    ) -> Release:
+        request = signed.request
         event = self._event(
             "release",
-            request.record,
+            now,
+            record="0x" + request.record.hex(),
             licence="0x" + request.licence.hex(),
+            consent="0x" + state.consent.hex(),
             requester=request.requester,
             public_key_hash="0x" + request.public_key_hash.hex(),
             nonce=str(request.nonce),
@@ -122,64 +502,82 @@ class KeyKeeper:
             requested_block=request.block,
             expiry=request.expiry,
             final_block=state.block,
-            version=share.version,
+            head_block=tip.head,
+            head_hash="0x" + tip.head_hash.hex(),
+            version=version,
+            request="0x" + request.digest().hex(),
             signature="0x" + signed.signature.hex(),
         )
         nonce = to_canonical_address(request.requester) + request.nonce.to_bytes(32, "big")
-        self._vault.append(event, nonce)
-        return sealed
+        return Release(event, nonce, request.record, state.consent)
 
-    def _check_form(self, signed: SignedKeyRequest) -> HpkePublicKey:
-        """Everything that needs neither the signature nor the chain."""
-        request = signed.request
-        if request.chain_id != self._chain_id:
-            raise KeyRefused(f"the request is for chain {request.chain_id}, not {self._chain_id}")
-        if request.market != self._market:
-            raise KeyRefused("the request is for another market")
-        if request.keeper != self.keeper_id:
-            raise KeyRefused("the request is for another keeper")
-        left = request.expiry - self._clock()
-        if left <= 0:
-            raise KeyRefused("the request has expired")
-        if left > MAX_LIFETIME:
-            raise KeyRefused(f"the request is valid for longer than {MAX_LIFETIME} seconds")
-        try:
-            public_key = HpkePublicKey(signed.public_key)
-        except BadInput as error:
-            raise KeyRefused(str(error)) from error
-        if public_key.fingerprint != request.public_key_hash:
-            raise KeyRefused("the public key is not the one that was signed for")
-        return public_key
+    def _receipt(self, record: bytes) -> ShredReceipt:
+        held = self._vault.held([record])[0]
+        entry = self._vault.entry(held.shredded)
+        if entry is None:
+            raise IntegrityError("the log entry of a shredding is missing")
+        event = entry.event
+        receipt = ShredReceipt(
+            chain_id=self.chain_id,
+            market=self.market,
+            card=self.card,
+            record=record,
+            version=held.version,
+            order=bytes.fromhex(str(event["order"])[2:]),
+            deadline=int(event["deadline"]),
+            order_signature=bytes.fromhex(str(event["signature"])[2:]),
+            custodian=str(event["custodian"]),
+            time=int(event["time"]),
+            entry=entry.number,
+            entry_hash=entry.hash,
+        )
+        return replace(receipt, signature=self._identity.sign(receipt.digest()))
 
-    def _check_licence(self, signed: SignedKeyRequest) -> LicenceState:
-        """The licence's state, once it allows this release."""
-        request = signed.request
-        try:
-            state = self._chain.licence_state(request.licence)
-        except MedtokenError as error:
-            raise KeyRefused(f"the chain could not be read: {error}") from error
-        except Exception as error:
-            _logger.exception("keeper %s could not read licence state", self.name)
-            raise KeyRefused("the chain could not be read") from error
-        if state.live is not True:
-            raise KeyRefused(state.reason or "the licence is not live")
-        if state.expires <= self._clock():
-            raise KeyRefused("the licence has expired")
-        if state.licensee.lower() != request.requester.lower():
-            raise KeyRefused("the requester is not the licensee")
-        if state.record != request.record:
-            raise KeyRefused("the licence is for another record")
-        if state.block < request.block:
-            raise KeyRefused(
-                f"block {request.block} is not final here yet (block {state.block} is): try again"
-            )
-        return state
+    def _event(self, kind: str, now: float, **more: str | int) -> Event:
+        return {"kind": kind, "time": int(now), "keeper": "0x" + self.keeper_id.hex(), **more}
 
-    def _event(self, kind: str, record: bytes, **more: str | int) -> Event:
-        return {
-            "kind": kind,
-            "time": int(self._clock()),
-            "keeper": "0x" + self.keeper_id.hex(),
-            "record": "0x" + record.hex(),
-            **more,
-        }
+
+def rotation_content(rotation: bytes, content: bytes) -> bytes:
+    """What an order of a rotation signs: which rotation, and what comes with it."""
+    if len(rotation) != 32:
+        raise BadInput("a rotation's id has 32 bytes")
+    return hashlib.sha256(rotation + content).digest()
+
+
+def revocation_digest(chain_id: int, market: str, consent: bytes) -> bytes:
+    """The EIP-712 digest of the market's ``Revocation``."""
+    fields = (("consent", "bytes32"),)
+    return _signing.digest(chain_id, market, "Revocation", fields, (consent,), domain="medtoken")
+
+
+def _parsed(public_key: bytes) -> HpkePublicKey:
+    try:
+        return HpkePublicKey(public_key)
+    except BadInput as error:
+        raise Refused(Code.WRONG_PUBLIC_KEY, str(error)) from error
+
+
+def _check_time(left: float, most: int | None) -> None:
+    if left <= 0:
+        raise Refused(Code.EXPIRED, "the request has expired")
+    if most is not None and left > most:
+        raise Refused(Code.VALID_TOO_LONG, f"the request is valid for longer than {most} seconds")
+
+
+def _check_licence(
+    requester: str, record: bytes, block: int, state: LicenceState, now: float
+) -> None:
+    """Refused unless a licence's state allows this release."""
+    if state.live is not True:
+        raise Refused(state.code, state.reason or "the licence is not live")
+    if state.expires <= now:
+        raise Refused(Code.NOT_LIVE, "the licence has expired")
+    if state.licensee.lower() != requester.lower():
+        raise Refused(Code.NOT_LICENSEE, "the requester is not the licensee")
+    if state.record != record:
+        raise Refused(Code.WRONG_RECORD, "the licence is for another record")
+    if state.block < block:
+        raise Refused(
+            Code.NOT_FINAL,
+            f"block {block} is not final here yet (block {state.block} is): try again",
+        )

@@ -1,4 +1,4 @@
-"""The hash chain over what a keeper did: deposits, releases and shreddings, in order."""
+"""The hash chain over what a keeper did: deposits, releases, revocations, shreddings, in order."""
 
 from __future__ import annotations
 
@@ -36,7 +36,11 @@ class LogEntry:
 
     @property
     def event(self) -> dict[str, str | int]:
-        """What happened: ``kind`` is ``deposit``, ``release`` or ``shred``."""
+        """What happened: ``kind`` says what it was.
+
+        One of ``deposit``, ``rotate``, ``complete``, ``finish``, ``release``, ``revocation`` and
+        ``shred``.
+        """
         event: dict[str, str | int] = json.loads(self.body)
         return event
 

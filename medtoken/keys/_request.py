@@ -8,26 +8,27 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
-from eth_utils import is_address, keccak, to_canonical_address, to_checksum_address
+from eth_utils import is_address, to_canonical_address, to_checksum_address
 
-from medtoken.errors import BadInput, KeyRefused
+from medtoken.errors import BadInput
+
+from . import _signing
+from ._refusal import Code, Refused
 
 _INFO = b"medtoken key release v1"
-_TYPES = {
-    "KeyRequest": [
-        {"name": "licence", "type": "bytes32"},
-        {"name": "record", "type": "bytes32"},
-        {"name": "requester", "type": "address"},
-        {"name": "publicKeyHash", "type": "bytes32"},
-        {"name": "keeper", "type": "bytes32"},
-        {"name": "nonce", "type": "uint256"},
-        {"name": "blockNumber", "type": "uint256"},
-        {"name": "expiry", "type": "uint256"},
-    ],
-}
+_NAME = "KeyRequest"
+_FIELDS = (
+    ("licence", "bytes32"),
+    ("record", "bytes32"),
+    ("requester", "address"),
+    ("publicKeyHash", "bytes32"),
+    ("keeper", "bytes32"),
+    ("nonce", "uint256"),
+    ("blockNumber", "uint256"),
+    ("expiry", "uint256"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +76,7 @@ class KeyRequest:
 
     def typed_data(self) -> dict[str, Any]:
         """The full EIP-712 message, as a wallet's ``eth_signTypedData_v4`` takes it."""
-        return {
-            "types": {
-                "EIP712Domain": [
-                    {"name": "name", "type": "string"},
-                    {"name": "version", "type": "string"},
-                    {"name": "chainId", "type": "uint256"},
-                    {"name": "verifyingContract", "type": "address"},
-                ],
-                **_TYPES,
-            },
-            "primaryType": "KeyRequest",
-            "domain": {
-                "name": "medtoken key keeper",
-                "version": "1",
-                "chainId": self.chain_id,
-                "verifyingContract": self.market,
-            },
-            "message": {
-                "licence": "0x" + self.licence.hex(),
-                "record": "0x" + self.record.hex(),
-                "requester": self.requester,
-                "publicKeyHash": "0x" + self.public_key_hash.hex(),
-                "keeper": "0x" + self.keeper.hex(),
-                "nonce": self.nonce,
-                "blockNumber": self.block,
-                "expiry": self.expiry,
-            },
-        }
+        return _signing.typed_data(self.chain_id, self.market, _NAME, _FIELDS, self._values())
 
     def signable(self) -> SignableMessage:
         """The message in the form that eth_account signs and recovers."""
@@ -110,8 +84,7 @@ class KeyRequest:
 
     def digest(self) -> bytes:
         """The 32-byte EIP-712 digest."""
-        message = self.signable()
-        return keccak(b"\x19" + message.version + message.header + message.body)
+        return _signing.digest(self.chain_id, self.market, _NAME, _FIELDS, self._values())
 
     def info(self) -> bytes:
         """What HPKE binds the sealed share to: this request and no other."""
@@ -137,6 +110,18 @@ class KeyRequest:
             f"on chain {self.chain_id}; valid until {until}."
         )
 
+    def _values(self) -> tuple[bytes | int | str, ...]:
+        return (
+            self.licence,
+            self.record,
+            self.requester,
+            self.public_key_hash,
+            self.keeper,
+            self.nonce,
+            self.block,
+            self.expiry,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SignedKeyRequest:
@@ -146,22 +131,36 @@ class SignedKeyRequest:
     public_key: bytes
     """The encoded HPKE public key behind ``request.public_key_hash``."""
     signature: bytes
-    """65 bytes: r, s, v."""
+    """65 bytes r, s, v; of a smart wallet (ERC-1271), whatever it takes."""
 
-    def check_signature(self) -> None:
-        """KeyRefused unless the requester itself signed exactly this request."""
-        try:
-            signer = Account.recover_message(self.request.signable(), signature=self.signature)
-        except Exception as error:  # eth_keys and eth_account raise many kinds
-            raise KeyRefused("the request's signature is malformed") from error
-        if signer != self.request.requester:
-            raise KeyRefused("the request was not signed by its requester")
+    def check_signature(self, approves: Callable[[str, bytes, bytes], bool] | None = None) -> None:
+        """KeyRefused unless the requester itself signed exactly this request.
+
+        ``approves`` asks a smart wallet at the requester's address; without it there are none.
+        """
+        request = self.request
+        check_signer("requester", request.requester, request.digest(), self.signature, approves)
+
+
+def check_signer(
+    role: str,
+    account: str,
+    digest: bytes,
+    signature: bytes,
+    approves: Callable[[str, bytes, bytes], bool] | None = None,
+) -> None:
+    """KeyRefused unless ``account``, in its ``role``, signed: with its key or as a smart wallet."""
+    found = _signing.signer(digest, signature)
+    if found is not None and found == to_checksum_address(account):
+        return
+    if approves is not None and approves(account, digest, signature):
+        return
+    if found is None:
+        raise Refused(Code.BAD_SIGNATURE, "the request's signature is malformed")
+    raise Refused(Code.BAD_SIGNATURE, f"the request was not signed by its {role}")
 
 
 def sign_with(account: LocalAccount) -> Callable[[KeyRequest], bytes]:
     """A signer for ``release_key`` from a key held in this process; returns 65 bytes."""
-
-    def sign(request: KeyRequest) -> bytes:
-        return bytes(account.sign_message(request.signable()).signature)
-
-    return sign
+    key = bytes(account.key)
+    return lambda request: _signing.sign(key, request.digest())

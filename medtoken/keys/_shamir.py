@@ -7,6 +7,7 @@ import hmac
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from Crypto.Protocol.SecretSharing import Shamir
 
@@ -22,6 +23,9 @@ _FORMAT_VERSION = 1
 @dataclass(frozen=True, slots=True)
 class Share:
     """One keeper's share of one record's key."""
+
+    SIZE: ClassVar[int] = _FORMAT.size
+    """Bytes of an encoded share."""
 
     record: bytes
     """The record's id, 32 bytes."""
@@ -99,6 +103,28 @@ def combine(shares: Sequence[Share]) -> bytes:
         Shamir.combine([(share.index, share.value[half]) for share in shares], ssss=False)
         for half in (slice(0, 16), slice(16, 32))
     )
+
+
+def shares_of_zero() -> list[bytes]:
+    """Three changes of 32 bytes which, each added to its share, give other shares of the same key.
+
+    They are shares of zero: whoever draws them learns nothing of the key, and neither does a keeper
+    that gets one of them.
+    """
+    halves = [Shamir.split(THRESHOLD, SHARES, bytes(16), ssss=False) for _ in range(2)]
+    return [low + high for (_, low), (_, high) in zip(*halves, strict=True)]
+
+
+def changed(value: bytes, change: bytes) -> bytes:
+    """A share's value with a change added to it (addition in GF(2^128) is exclusive or)."""
+    if len(value) != 32 or len(change) != 32:
+        raise BadInput("a share's value and its change have 32 bytes each")
+    return bytes(a ^ b for a, b in zip(value, change, strict=True))
+
+
+def commitment(record: bytes, version: int, index: int, value: bytes) -> bytes:
+    """What a share commits to; it does not tell the value, which nobody can guess."""
+    return _commit(record, version, index, value)
 
 
 def _commit(record: bytes, version: int, index: int, value: bytes) -> bytes:

@@ -19,7 +19,8 @@ from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput, ContractRefused, NotPermitted, StateError
 from medtoken.home import Home
 from medtoken.ipfs import CID, Store
-from medtoken.keys import Keeper, deposit
+from medtoken.keeper.certificate import Certificate
+from medtoken.keys import Custodianship, Keeper, deposit, order_with, rotate, shred
 
 if TYPE_CHECKING:
     from medtoken.formats import MedicalFile
@@ -81,6 +82,8 @@ class Custodian:
         number = self._suite.registry.number_of(self._wallet.address)
         if number == 0:
             raise NotPermitted(f"{self._wallet.address} is not an accredited institution.")
+        if not self._suite.registry.may(self._wallet.address, vocabulary.Capability.CUSTODIAN):
+            raise NotPermitted(f"{self._wallet.address} is not accredited for this.")
         code = vocabulary.region_code(region)
         annotating = self._annotator(annotator)
         tag = duplicate_tag(path, self._home.custodian_secret())
@@ -95,7 +98,7 @@ class Custodian:
                     f"{self._home.folder}."
                 )
             if entry is None:
-                entry = self._seal(path, file, record, tag)
+                entry = self._seal(path, file, record, number, tag)
         sealed = _Sealed.parse(entry)
         if new:
             draft = Draft(
@@ -125,8 +128,39 @@ class Custodian:
             new=new,
         )
 
+    def rotate_shares(self, record: bytes) -> int:
+        """Give the keepers fresh shares of a record's key; the version that they then hold.
+
+        Nobody sees the key on the way, and the record is not sealed anew. Run again after a crash,
+        it goes on where it stopped. Raises KeyRefused when a keeper does not take part.
+        """
+        return rotate(record, self._keepers, self._custodianship())
+
+    def destroy_record(self, record: bytes, *, key: str | None = None) -> Certificate:
+        """Have every share of a record's key shredded, and certify it on the chain (R35).
+
+        Nobody can open the record afterwards who has not opened it before. Run again after a crash,
+        it goes on where it stopped. Raises KeyRefused naming the keepers that did not answer: until
+        two have shredded, the record can still be opened.
+        """
+        registry = self._suite.registry
+        number = registry.facts(record).custodian
+        if not number or number != registry.number_of(self._wallet.address):
+            raise NotPermitted(f"{self._wallet.address} is not the custodian of this record.")
+        receipts = shred(record, self._keepers, self._custodianship())
+        certificate = Certificate.of(record, self._wallet.address, registry.address, receipts)
+        self._home.write_certificate(record, certificate.document)
+        if registry.destruction(record) is None:
+            registry.destroy(self._wallet, record, certificate.hash, key=key)
+        return certificate
+
     def _seal(
-        self, path: str | PathLike[str], file: MedicalFile, record: bytes, tag: bytes
+        self,
+        path: str | PathLike[str],
+        file: MedicalFile,
+        record: bytes,
+        number: int,
+        tag: bytes,
     ) -> dict[str, Any]:
         """Seal, store and deposit; the journal says so only once the keepers have every share."""
         sealed = sealing.seal(
@@ -134,7 +168,7 @@ class Custodian:
         )
         if sealed.duplicate_tag != tag:
             raise BadInput(f"{path} changed while it was being read.")
-        deposit(record, sealed.dek, self._keepers)
+        deposit(record, sealed.dek, self._keepers, self._custodianship(number, tag))
         entry = {
             "record": record.hex(),
             "cid": str(sealed.cid),
@@ -144,6 +178,18 @@ class Custodian:
         }
         self._home.write_journal(_entry(record), entry)
         return entry
+
+    def _custodianship(self, number: int = 0, tag: bytes = bytes(32)) -> Custodianship:
+        """This custodian's standing towards the keepers of its records."""
+        node = self._suite.node
+        return Custodianship(
+            chain_id=node.chain_id,
+            market=self._suite.market.address,
+            sign=order_with(self._wallet.key),
+            now=lambda: node.head().timestamp,
+            custodian=number,
+            tag=tag,
+        )
 
     def _annotator(self, account: str | None) -> int:
         if account is None:

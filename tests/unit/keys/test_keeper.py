@@ -10,17 +10,29 @@ from eth_account.signers.local import LocalAccount
 
 from medtoken.errors import BadInput, KeyRefused, NodeUnreachable
 from medtoken.keys import (
+    Action,
     HpkePrivateKey,
+    KeeperIdentity,
     KeyKeeper,
     LicenceState,
     Share,
     SignedKeyRequest,
     SqliteVault,
-    split,
     verify_log,
 )
 
-from .conftest import CHAIN_ID, DEK, LICENCE, MARKET, NOW, RECORD, Chain, Clock, Signed
+from .conftest import (
+    CHAIN_ID,
+    CONSENT,
+    LICENCE,
+    MARKET,
+    NOW,
+    RECORD,
+    Chain,
+    Clock,
+    Signed,
+    custodianship,
+)
 
 
 @pytest.fixture
@@ -61,6 +73,7 @@ def test_a_release_is_logged_with_the_signature_that_asked(
         "keeper": "0x" + keeper.keeper_id.hex(),
         "record": "0x" + RECORD.hex(),
         "licence": "0x" + LICENCE.hex(),
+        "consent": "0x" + CONSENT.hex(),
         "requester": request.request.requester,
         "public_key_hash": "0x" + request.request.public_key_hash.hex(),
         "nonce": str(request.request.nonce),
@@ -69,7 +82,10 @@ def test_a_release_is_logged_with_the_signature_that_asked(
         "requested_block": 100,
         "expiry": NOW + 300,
         "final_block": 100,
+        "head_block": 102,
+        "head_hash": "0x" + "0a" * 32,
         "version": 1,
+        "request": "0x" + request.request.digest().hex(),
         "signature": "0x" + request.signature.hex(),
     }
     verify_log(keeper.log())
@@ -222,7 +238,7 @@ def test_a_share_is_not_released_when_it_cannot_be_logged(
     def full(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr(keeper._vault, "append", full)
+    monkeypatch.setattr(keeper._vault, "release", full)
     with pytest.raises(OSError, match="disk full"):
         keeper.release(signed())
 
@@ -236,26 +252,18 @@ def test_a_record_not_held_is_refused(keeper: KeyKeeper, signed: Signed, chain: 
 
 
 def test_a_shredded_record_is_refused_and_logged(keeper: KeyKeeper, signed: Signed) -> None:
-    assert keeper.shred(RECORD)
+    order = custodianship().order(Action.DESTROY, RECORD)
+    receipt = keeper.shred(order)
+    receipt.check()
     refuses(keeper, signed(), "no share")
-    assert not keeper.shred(RECORD)
+    assert keeper.shred(custodianship(lifetime=900).order(Action.DESTROY, RECORD)) == receipt
     assert [entry.event["kind"] for entry in keeper.log()] == ["deposit", "shred"]
 
 
-def test_a_false_share_is_not_taken_in(keeper: KeyKeeper) -> None:
-    share = split(DEK, b"\x07" * 32)[0]
-    with pytest.raises(BadInput, match="commitments"):
-        keeper.deposit(dataclasses.replace(share, value=bytes(32)))
-    assert keeper.share_version(b"\x07" * 32) == 0
-
-
-@pytest.mark.parametrize(
-    ("keeper_id", "market", "why"),
-    [(b"short", MARKET, "32 bytes"), (bytes(32), "nowhere", "not an address")],
-)
-def test_a_keeper_without_a_proper_id_or_market_is_refused(
-    chain: Chain, keeper_id: bytes, market: str, why: str
+@pytest.mark.parametrize("market", ["nowhere", "0x12", ""])
+def test_a_keeper_without_a_proper_market_is_refused(
+    chain: Chain, identities: list[KeeperIdentity], market: str
 ) -> None:
     vault = SqliteVault.in_memory()
-    with pytest.raises(BadInput, match=why):
-        KeyKeeper(keeper_id, name="one", chain_id=1, market=market, chain=chain, vault=vault)
+    with pytest.raises(BadInput, match="not an address"):
+        KeyKeeper(identities[0], name="one", chain_id=1, market=market, chain=chain, vault=vault)

@@ -7,27 +7,29 @@ import io
 import logging
 from collections.abc import Callable
 from itertools import combinations, permutations
+from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
 
 from medtoken.errors import BadInput, KeyRefused
 from medtoken.keys import (
+    Holding,
     HpkePrivateKey,
     HpkePublicKey,
     Keeper,
     KeyKeeper,
     KeyRequest,
     Share,
+    ShredReceipt,
     SignedKeyRequest,
-    deposit,
+    SignedOrder,
     release_key,
-    shred,
     sign_with,
     split,
 )
 
-from .conftest import DEK, RECORD, Chain
+from .conftest import DEK, RECORD, Chain, deposit, shred
 
 Ask = Callable[..., bytes]
 
@@ -54,17 +56,9 @@ class Wrapped:
     def __init__(self, keeper: KeyKeeper, private_key: HpkePrivateKey) -> None:
         self._keeper = keeper
         self._key = private_key
-        self.keeper_id = keeper.keeper_id
-        self.name = keeper.name
 
-    def share_version(self, record: bytes) -> int:
-        return self._keeper.share_version(record)
-
-    def deposit(self, share: Share) -> None:
-        self._keeper.deposit(share)
-
-    def shred(self, record: bytes) -> bool:
-        return self._keeper.shred(record)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._keeper, name)
 
     def release(self, signed: SignedKeyRequest) -> bytes:
         info = signed.request.info()
@@ -76,10 +70,10 @@ class Wrapped:
 
 
 class Dead(Wrapped):
-    def share_version(self, record: bytes) -> int:
+    def holding(self, record: bytes) -> Holding:
         raise ConnectionError("nobody there")
 
-    def shred(self, record: bytes) -> bool:
+    def shred(self, signed: SignedOrder) -> ShredReceipt:
         raise ConnectionError("nobody there")
 
     def release(self, signed: SignedKeyRequest) -> bytes:
@@ -186,8 +180,8 @@ def test_two_dead_or_lying_keepers_give_nothing_but_names(
             mixed[place] = liar(keepers[place], private_key)
         with pytest.raises(KeyRefused) as refusal:
             ask(mixed)
-        for keeper in keepers:
-            assert f"{keeper.name}: " in str(refusal.value)
+        for place in places:
+            assert f"{keepers[place].name}: " in str(refusal.value)
 
 
 def test_a_false_value_is_blamed_on_who_gave_it(
@@ -219,17 +213,16 @@ def test_the_refusal_says_what_each_keeper_answered(
     chain.change(live=False, reason="the consent was revoked")
     with pytest.raises(KeyRefused) as refusal:
         ask([keepers[0], Dead(keepers[1], private_key), keepers[2]])
-    assert str(refusal.value) == (
+    assert str(refusal.value).startswith(
         "the key was not released: north: the consent was revoked; "
-        "south: did not answer (ConnectionError('nobody there')); "
-        "east: the consent was revoked"
+        "south: did not answer (ConnectionError('nobody there'))"
     )
 
 
 def test_a_stranger_gets_nothing(
     keepers: list[KeyKeeper], ask: Ask, stranger: LocalAccount
 ) -> None:
-    with pytest.raises(KeyRefused, match=r"north: .*requester; south: .*requester; east: "):
+    with pytest.raises(KeyRefused, match=r"north: .*requester; south: .*requester"):
         ask(keepers, stranger)
 
 
@@ -356,7 +349,7 @@ def test_a_shredded_record_has_no_key_any_more(keepers: list[KeyKeeper], ask: As
     assert ask(keepers) == DEK
     shred(RECORD, keepers)
     shred(RECORD, keepers)
-    with pytest.raises(KeyRefused, match=r"north: no share.*; south: no share.*; east: no share"):
+    with pytest.raises(KeyRefused, match=r"north: no share.*; south: no share"):
         ask(keepers)
     with pytest.raises(KeyRefused, match="shredded"):
         deposit(RECORD, DEK, keepers)

@@ -97,7 +97,7 @@ def test_a_shredded_share_is_gone_for_good(path: Path, share: Share) -> None:
     with sqlite3.connect(path) as raw:
         (sealed,) = raw.execute("SELECT sealed FROM shares").fetchone()
     raw.close()
-    assert sealed in path.read_bytes()
+    assert sealed in b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert vault.shred(RECORD, {"kind": "shred"})
     assert vault.get(RECORD) is None
     assert vault.version(RECORD) == 1
@@ -115,8 +115,15 @@ def test_a_record_never_held_is_unknown() -> None:
     vault = SqliteVault.in_memory()
     assert vault.get(RECORD) is None
     assert vault.version(RECORD) == 0
-    assert not vault.shred(RECORD, {})
     assert list(vault.log()) == []
+
+
+def test_a_record_never_held_can_be_barred(share: Share) -> None:
+    vault = SqliteVault.in_memory()
+    assert not vault.shred(RECORD, {"kind": "shred"})
+    assert [entry.event["kind"] for entry in vault.log()] == ["shred"]
+    with pytest.raises(KeyRefused, match="shredded"):
+        vault.put(share, {})
 
 
 def test_a_nonce_is_used_once_even_after_a_restart(path: Path) -> None:
