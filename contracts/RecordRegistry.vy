@@ -35,6 +35,7 @@ exports: (
 _DCT: immutable(IContributionToken)
 
 _RECORD_TYPE: constant(bytes32) = keccak256("medtoken record")
+_VERSION_TYPE: constant(bytes32) = keccak256("medtoken record version")
 _ADDRESS: constant(uint256) = 2**160 - 1
 _KINDS: constant(uint256) = 8
 _PUBLIC: constant(uint256) = 1
@@ -59,6 +60,7 @@ _DVI_AT: constant(uint256) = 231
 _ATTESTED: constant(uint256) = 1 << 238
 _MINTED: constant(uint256) = 1 << 239
 _SUPERSEDED: constant(uint256) = 1 << 240
+_DESTROYED: constant(uint256) = 1 << 241
 
 # record → facts; zero is no record
 _facts: HashMap[bytes32, uint256]
@@ -70,7 +72,11 @@ _batches: HashMap[uint256, HashMap[bytes32, uint256]]
 _coefficients: HashMap[uint256, uint256]
 # least quality for which anything is minted, 0–100
 _min_quality: uint256
-__gap: uint256[16]
+# kind → records attested and neither superseded nor destroyed: the supply that scarcity counts (R13)
+_supply: HashMap[uint256, uint256]
+# record → last version that corrects statements about the very same file, or empty
+_latest: HashMap[bytes32, bytes32]
+__gap: uint256[14]
 
 
 @deploy
@@ -107,7 +113,8 @@ def initialize(coefficients: uint256[8], minQuality: uint256):
 def register(draft: IRecordRegistry.Draft) -> bytes32:
     """
     @notice Register one record; a draft with `previous` is a new version of that record.
-    @return The record's id: it follows from the custodian and the duplicate tag, so one file registers once.
+    @return The record's id: it follows from the custodian and the duplicate tag, so one file registers once; a
+            version of the same file has an id that follows from the version before it.
     @dev Caller: an accredited custodian. Reverts on a malformed draft, a duplicate, an annotator who is not
          accredited or is the custodian itself, and a previous record that this custodian cannot correct.
     """
@@ -171,6 +178,7 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     facts: uint256 = self._facts[record]
     assert facts != 0, "registry: unknown record"
     assert facts & _SUPERSEDED == 0, "registry: the record was superseded"
+    assert facts & _DESTROYED == 0, "registry: the record was destroyed"
     assert facts & _ATTESTED == 0, "registry: the record is already attested"
     assert (
         attester != self._bits(facts, _CUSTODIAN_AT, 24)
@@ -181,15 +189,19 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     assert scores.units != 0 and scores.units <= _MAX_UNITS, "registry: units are out of range"
     assert scores.method != empty(bytes32), "registry: no method is named"
 
-    quality: uint256 = (scores.completeness + scores.annotation) // 2
+    # Twice Q, so that half a point counts.
+    points: uint256 = scores.completeness + scores.annotation
+    quality: uint256 = points // 2
     amount: uint256 = 0
-    if facts & _MINTED == 0 and quality >= self._min_quality:
-        coefficient: uint256 = self._coefficients[self._bits(facts, _KIND_AT, 4)]
-        amount = scores.units * coefficient * (100 + 4 * quality) * 10**12
+    kind: uint256 = self._bits(facts, _KIND_AT, 4)
+    if facts & _MINTED == 0 and points >= 2 * self._min_quality:
+        coefficient: uint256 = self._coefficients[kind]
+        amount = scores.units * coefficient * (100 + 2 * points) * 10**12
     facts |= _ATTESTED | (quality << _QUALITY_AT) | (scores.dvi << _DVI_AT)
     if amount != 0:
         facts |= _MINTED
     self._facts[record] = facts
+    self._supply[kind] += 1
     owner: address = convert(facts & _ADDRESS, address)
     log IRecordRegistry.RecordAttested(
         record=record,
@@ -202,6 +214,31 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     if amount != 0:
         extcall _DCT.mint(owner, amount)
     return amount
+
+
+# ------------------------------------------------------------------ destroying
+
+
+@external
+def destroy(record: bytes32, certificate: bytes32):
+    """
+    @notice Put on the chain that a record's key was destroyed (R35): nobody licenses it from now on. What was
+            earned stays owed, and what was minted stays minted.
+    @param certificate Hash of the destruction certificate: the key keepers' signed receipts.
+    @dev Caller: the record's own custodian, accredited. Reverts when the record is unknown or destroyed, or
+         no certificate is named.
+    """
+    custodian: uint256 = institutions._caller(institutions.CUSTODIAN)
+    facts: uint256 = self._facts[record]
+    assert facts != 0, "registry: unknown record"
+    assert facts & _DESTROYED == 0, "registry: the record was destroyed"
+    assert custodian == self._bits(facts, _CUSTODIAN_AT, 24), "registry: not the record's custodian"
+    assert certificate != empty(bytes32), "registry: no certificate is named"
+    self._retire(facts)
+    self._facts[record] = facts | _DESTROYED
+    log IRecordRegistry.RecordDestroyed(
+        record=record, custodian=custodian, certificate=certificate
+    )
 
 
 # ------------------------------------------------------------------ governed parameters
@@ -241,6 +278,15 @@ def record_id(custodian: uint256, tag: bytes32) -> bytes32:
 
 @external
 @view
+def version_id(previous: bytes32) -> bytes32:
+    """
+    @notice The id of a version that corrects what was stated of `previous`, its file being the same.
+    """
+    return self._version_id(previous)
+
+
+@external
+@view
 def terms(record: bytes32) -> IRecordRegistry.Terms:
     """
     @notice What a price and a licence depend on; zeros for an unknown record.
@@ -252,7 +298,7 @@ def terms(record: bytes32) -> IRecordRegistry.Terms:
         tier=self._bits(facts, _TIER_AT, 2),
         region=self._bits(facts, _REGION_AT, 10),
         dvi=self._bits(facts, _DVI_AT, 7),
-        live=facts & (_ATTESTED | _SUPERSEDED) == _ATTESTED,
+        live=facts & (_ATTESTED | _SUPERSEDED | _DESTROYED) == _ATTESTED,
     )
 
 
@@ -268,6 +314,7 @@ def parties(record: bytes32) -> IRecordRegistry.Parties:
         owner=convert(facts & _ADDRESS, address),
         custodian=institutions._account(self._bits(facts, _CUSTODIAN_AT, 24)),
         annotator=institutions._account(annotator) if annotator != 0 else empty(address),
+        kind=self._bits(facts, _KIND_AT, 4),
     )
 
 
@@ -276,7 +323,8 @@ def parties(record: bytes32) -> IRecordRegistry.Parties:
 def facts(record: bytes32) -> uint256:
     """
     @notice The packed word of a record, for auditors: owner 160, custodian 24, annotator 24, kind 4, tier 2,
-            region 10, quality 7, DVI 7, then the flags attested, minted, superseded; lowest bits first.
+            region 10, quality 7, DVI 7, then the flags attested, minted, superseded, destroyed; lowest bits
+            first.
     """
     return self._facts[record]
 
@@ -297,6 +345,15 @@ def batch(custodian: uint256, root: bytes32) -> uint256:
     @notice How many records a registered batch holds; zero when it is unknown.
     """
     return self._batches[custodian][root]
+
+
+@external
+@view
+def supply(kind: uint256) -> uint256:
+    """
+    @notice How many records of a kind are attested and neither superseded nor destroyed.
+    """
+    return self._supply[kind]
 
 
 @external
@@ -340,7 +397,14 @@ def _register(custodian: uint256, draft: IRecordRegistry.Draft) -> bytes32:
         ), "registry: the annotator is not accredited"
 
     record: bytes32 = self._record_id(custodian, draft.tag)
-    assert self._facts[record] == 0, "registry: the record is already registered"
+    if self._facts[record] != 0:
+        # The same file again: only to correct what was stated of it, as the version after its last.
+        last: bytes32 = self._latest[record]
+        if last == empty(bytes32):
+            last = record
+        assert draft.previous == last, "registry: the record is already registered"
+        self._latest[record] = self._version_id(last)
+        record = self._version_id(last)
     word: uint256 = (
         convert(draft.owner, uint256)
         | (custodian << _CUSTODIAN_AT)
@@ -373,9 +437,19 @@ def _supersede(previous: bytes32, record: bytes32, custodian: uint256, owner: ad
         self._bits(facts, _CUSTODIAN_AT, 24) == custodian
         and convert(facts & _ADDRESS, address) == owner
     ), "registry: the previous version is somebody else's"
+    self._retire(facts)
     self._facts[previous] = facts | _SUPERSEDED
     log IRecordRegistry.RecordSuperseded(record=previous, by=record)
     return facts & _MINTED
+
+
+@internal
+def _retire(facts: uint256):
+    """
+    @dev Takes a record out of the supply, where it counted.
+    """
+    if facts & (_ATTESTED | _SUPERSEDED | _DESTROYED) == _ATTESTED:
+        self._supply[self._bits(facts, _KIND_AT, 4)] -= 1
 
 
 @internal
@@ -403,6 +477,12 @@ def _set_min_quality(quality: uint256):
 @pure
 def _record_id(custodian: uint256, tag: bytes32) -> bytes32:
     return keccak256(abi_encode(_RECORD_TYPE, custodian, tag))
+
+
+@internal
+@pure
+def _version_id(previous: bytes32) -> bytes32:
+    return keccak256(abi_encode(_VERSION_TYPE, previous))
 
 
 @internal

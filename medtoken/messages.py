@@ -242,6 +242,23 @@ class Withdrawal(Message):
         return f"{_dut(self.amount)} DUT of your earnings are paid to {where}, by {_date(self.deadline)}."
 
 
+@dataclass(frozen=True)
+class Voucher(Message):
+    """A licensee acknowledges how many units of a licence it used in all, until a time (R14)."""
+
+    licence: bytes
+    units: int
+    time: int
+    types = (("licence", "bytes32"), ("units", "uint256"), ("time", "uint256"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"You acknowledge {self.units:,} units used of the licence 0x{self.licence.hex()} "
+            f"until {_date(self.time)}. They will be paid from what you prepaid."
+        )
+
+
 def _dut(amount: int) -> str:
     """Base units as DUT, exactly: without an exponent, rounding or needless zeros."""
     whole, rest = divmod(amount, DUT)

@@ -32,6 +32,7 @@ class Form(IntEnum):
 
     FIXED_TERM = 1
     METERED = 2
+    RENTAL = 3
 
 
 class Capability(IntEnum):

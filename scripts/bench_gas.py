@@ -154,9 +154,10 @@ class Bench:
             end=self.suite.node.head().timestamp + 90 * 86_400,
             purposes=duo_mask(["HMB", "NPUNCU"]),
             diseases=bytes(32),
-            maxPrice=50 * DUT,
+            urgent=False,
+            maxPrice=1000 * DUT,
             agreement=self.market.agreement(),
-            salt=secrets.randbits(64),
+            salt=secrets.randbits(96) << 160,
         )
         receipt = self.market.buy(self.people["pharma"], order, consent, [])
         ref = LicenceRef(consent.struct_hash(), record, self.people["pharma"].address, order.salt)

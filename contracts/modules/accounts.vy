@@ -38,7 +38,7 @@ _NONCE_AT: constant(uint256) = 128
 # DUT's standing bits for an account that may hold it: admitted 1, protocol 2.
 _MAY_HOLD: constant(uint8) = 3
 # The bit of one that the sanctions role has frozen.
-_HELD_BACK: constant(uint8) = 4
+HELD_BACK: constant(uint8) = 4
 
 # licensee → deposit 128 | credential groups 96 | region 16 | flags 16, lowest bits first
 _licensees: HashMap[address, uint256]
@@ -138,7 +138,7 @@ def withdraw(
     """
     word: uint256 = self._earnings[account]
     assert deadline >= block.timestamp, "account: signature is too late"
-    assert amount != 0, "account: the amount is zero"
+    assert amount != 0 and to != self, "account: nothing would be paid"
     assert amount <= word & _AMOUNT, "account: more than was earned"
     signing._require(
         account,
@@ -149,12 +149,35 @@ def withdraw(
     )
     # Frozen earnings go nowhere: DUT would refuse the earner's own wallet, but not a friend's.
     standing: uint8 = staticcall links.DUT.standing(account)
-    assert standing & _HELD_BACK == 0, "account: it is frozen"
+    assert standing & HELD_BACK == 0, "account: it is frozen"
     self._earnings[account] = word + (1 << _NONCE_AT) - amount
     log IDataMarket.Withdrawn(account=account, to=to, amount=amount)
     if to == account and standing & _MAY_HOLD == 0:
         extcall links.DUT.admit(to)
     assert extcall links.DUT.transfer(to, amount)
+
+
+@external
+def charge(account: address, amount: uint256):
+    """
+    @notice Move `amount` base units from `account`'s deposit to the calling desk's.
+    @dev Caller: the desk role; a desk asks only for what the account told it to take. Reverts while the market is
+         paused, from a frozen account, and over what is there.
+    """
+    access._restricted()
+    rates._require_open()
+    self._require_free(account, self._licensees[account])
+    self._move(account, msg.sender, amount)
+
+
+@external
+def release(account: address, amount: uint256):
+    """
+    @notice Move `amount` base units from the calling desk's deposit to `account`'s. Never paused.
+    @dev Caller: the desk role. Reverts over what is there.
+    """
+    access._restricted()
+    self._move(msg.sender, account, amount)
 
 
 @external
@@ -197,6 +220,13 @@ def _debit(account: address, word: uint256, amount: uint256):
 
 
 @internal
+def _move(source: address, target: address, amount: uint256):
+    self._debit(source, self._licensees[source], amount)
+    self._refund(target, amount)
+    log IDataMarket.DeskMoved(desk=msg.sender, source=source, target=target, amount=amount)
+
+
+@internal
 def _refund(account: address, amount: uint256):
     # No amount can reach 128 bits: DUT issues at most 10^30 base units a day.
     self._licensees[account] += amount
@@ -206,6 +236,18 @@ def _refund(account: address, amount: uint256):
 def _earn(account: address, amount: uint256):
     if amount != 0:
         self._earnings[account] += amount
+
+
+@internal
+@view
+def _require_free(account: address, word: uint256):
+    """
+    @dev Sanctions freeze an account in DUT; a deposit made before must not be spent either (R2).
+    """
+    assert (
+        self._flags(word) & FROZEN == 0
+        and staticcall links.DUT.standing(account) & HELD_BACK == 0
+    ), "licence: the licensee is frozen"
 
 
 @internal

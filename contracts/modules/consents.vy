@@ -57,12 +57,14 @@ def grant_consents(
     signatures: DynArray[Bytes[_MAX_SIGNATURE], _MAX_BATCH],
 ):
     """
-    @notice Put many consents on the chain at once; all of them or none.
+    @notice Put many consents on the chain at once; all of them or none. One that is on the chain already, granted or
+            revoked, is passed over: somebody who brings it first must not spoil the rest.
     @dev As `grant_consent`, for each; reverts when there are not as many signatures as consents.
     """
     assert len(consents) == len(signatures), "consent: signatures are missing"
     for i: uint256 in range(len(consents), bound=_MAX_BATCH):
-        self._grant(consents[i], signatures[i])
+        if self._consents[self._id(consents[i])] == 0:
+            self._grant(consents[i], signatures[i])
 
 
 @external
@@ -88,15 +90,6 @@ def cancel_consent(terms: IDataMarket.Consent, signature: Bytes[_MAX_SIGNATURE])
     consent: bytes32 = self._id(terms)
     assert self._consents[consent] == 0, "consent: it was on chain before"
     self._revoke(consent, convert(terms.patient, uint256), signature)
-
-
-@external
-@view
-def consent_id(consent: IDataMarket.Consent) -> bytes32:
-    """
-    @notice The id of a consent with these terms: its EIP-712 struct hash.
-    """
-    return self._id(consent)
 
 
 @external

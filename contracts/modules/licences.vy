@@ -10,27 +10,28 @@
 """
 
 from ..interfaces import IDataMarket
-from ..interfaces import IRecordRegistry
+from ..interfaces import ITariff
 from . import access
 from . import accounts
 from . import consents
 from . import links
 from . import merkle
-from . import pricing
 from . import purposes
 from . import rates
 from . import settlement
+from . import signing
 
 uses: access
 uses: accounts
 uses: consents
 uses: links
-uses: pricing
 uses: rates
 uses: settlement
+uses: signing
 
 FIXED_TERM: constant(uint256) = 1
 METERED: constant(uint256) = 2
+RENTAL: constant(uint256) = 3
 _FORM: constant(uint256) = 3
 _SUSPENDED: constant(uint256) = 4
 _CLOSED: constant(uint256) = 8
@@ -38,6 +39,12 @@ _CLOSED: constant(uint256) = 8
 _HIGHLY_SENSITIVE: constant(uint256) = 3
 _WORLD: constant(uint256) = 1
 _YEAR: constant(uint256) = 365 * 86400
+_RENTAL: constant(uint256) = 90 * 86400
+_MAX_WINDOW: constant(uint256) = 30 * 86400
+_ADDRESS: constant(uint256) = 2**160 - 1
+_VOUCHER_TYPE: constant(bytes32) = keccak256(
+    "Voucher(bytes32 licence,uint256 units,uint256 time)"
+)
 _GRAIN: constant(uint256) = 10**9
 _MAX_BATCH: constant(uint256) = 100
 
@@ -54,7 +61,9 @@ _C_AT: constant(uint256) = 216  # metered: units settled
 # licence → price 64 | end 40 | epoch 16 | flags 16 | a 40 | b 40 | c 40, lowest bits first
 _licences: HashMap[bytes32, uint256]
 _agreement: bytes32
-__gap: uint256[16]
+# seconds after a licence's end in which acknowledged vouchers still count
+_window: uint256
+__gap: uint256[15]
 
 
 @external
@@ -69,97 +78,71 @@ def buy_licence(
     @param consent The terms of the consent that it is bought under.
     @param proof That the record is in the consent's set; empty when the consent names this record alone.
     @return The licence's id.
-    @dev Caller: the licensee. The price is one unit per started year of a fixed term, or per metered unit
-         prepaid, with the levy on top. Reverts, always with the reason, while the market is paused, and on
-         anything that the consent, the record, the licensee's standing or its deposit does not allow.
+    @dev Caller: the licensee. The price is one unit per started year of a fixed term, a share of it for a rental
+         of at most 90 days, or one per metered unit prepaid, with the levy on top. Reverts, always with the
+         reason, while the market is paused, and on anything that the consent, the record, the licensee's
+         standing or its deposit does not allow.
     """
-    word: uint256 = rates._require_open()
-    assert (
-        order.agreement != empty(bytes32) and order.agreement == self._agreement
-    ), "licence: agreement not signed"
-    assert order.end > block.timestamp, "licence: the term has no length"
-    units: uint256 = order.units
-    if order.form == FIXED_TERM:
-        assert units == 0, "licence: a term has no units"
-        units = (order.end - block.timestamp + _YEAR - 1) // _YEAR
-    else:
-        assert order.form == METERED, "licence: unknown form"
-        assert units != 0 and units <= _NUMBER, "licence: units out of range"
+    return self._buy(msg.sender, msg.sender, order, consent, proof, 0)
 
-    id: bytes32 = consents._id(consent)
-    consents._require_live(id)
-    assert order.end <= consent.expiry, "licence: outlives the consent"
-    assert purposes._permits(
-        consent.purposes, consent.diseases, order.purposes, order.diseases
-    ), "consent: purpose not covered"
-    assert merkle._proves(
-        proof, consent.records, order.record
-    ), "consent: record not covered"
 
+@external
+def issue_licence(
+    licensee: address,
+    order: IDataMarket.Order,
+    consent: IDataMarket.Consent,
+    proof: DynArray[bytes32, 32],
+    price: uint256,
+) -> bytes32:
+    """
+    @notice License a record to `licensee` from the calling desk's deposit, for `price` base units per unit.
+    @dev Caller: the desk role (auctions, baskets). The price is at least the consent's floor. Reverts as
+         `buy_licence` does.
+    """
+    access._restricted()
+    assert price != 0 and price % _GRAIN == 0, "licence: price out of range"
+    return self._buy(licensee, msg.sender, order, consent, proof, price)
+
+
+@external
+def top_up(ref: IDataMarket.LicenceRef, units: uint256):
+    """
+    @notice Prepay further units of the caller's metered licence at its price.
+    @dev Caller: the licensee. Reverts while the market is paused, when the rates have changed since (buy another
+         licence then), when the licence cannot be used, when the licensee is frozen, and when its deposit is too
+         small.
+    """
+    rate: uint256 = rates._require_open()
+    assert ref.licensee == msg.sender, "licence: unknown licence"
+    licence: bytes32 = self._id(ref)
+    word: uint256 = self._licences[licence]
+    self._require_usable(word)
+    consents._require_live(ref.consent)
+    assert self._form(word) == METERED, "licence: a term has no units"
+    assert rates._epoch(rate) == self._epoch(word), "licence: the rates have changed"
+    assert units != 0 and units <= _NUMBER - self._a(word), "licence: units out of range"
+    paid: uint256 = (word & _PRICE) * _GRAIN * units
+    levy: uint256 = rates._levy(rate, paid)
     account: uint256 = accounts._licensees[msg.sender]
-    assert accounts._flags(account) & accounts.FROZEN == 0, "licence: the licensee is frozen"
-    assert (
-        accounts._groups(account) & consent.licensees != 0
-    ), "consent: licensee not covered"
-    region: uint256 = accounts._region(account)
-    assert region != 0 and (
-        consent.region == _WORLD
-        or consent.region == region
-    ), "consent: region not covered"
-
-    terms: IRecordRegistry.Terms = staticcall links.REGISTRY.terms(order.record)
-    assert terms.live, "licence: record is not attested"
-    assert terms.owner == consent.patient, "consent: not by record's owner"
-    assert terms.tier <= consent.tier, "consent: tier not covered"
-    # A fresh passkey assertion is required there (R10); without a way to check one, nobody buys.
-    assert (
-        consent.tier < _HIGHLY_SENSITIVE
-    ), "licence: patient's passkey needed"
-
-    price: uint256 = pricing._unit_price(terms.kind, terms.dvi, consent.floorPrice)
-    assert price <= order.maxPrice, "licence: price above the limit"
-    paid: uint256 = price * units
-    levy: uint256 = rates._levy(word, paid)
-    if order.form == FIXED_TERM:
-        price = paid
-    assert price <= _PRICE * _GRAIN, "licence: price out of range"
+    accounts._require_free(msg.sender, account)
     accounts._debit(msg.sender, account, paid + levy)
+    self._licences[licence] = word + (units << _A_AT)
+    log IDataMarket.LicenceToppedUp(licence=licence, units=units, paid=paid, levy=levy)
 
-    licence: bytes32 = self._id(
-        IDataMarket.LicenceRef(
-            consent=id, record=order.record, licensee=msg.sender, salt=order.salt
-        )
-    )
-    assert self._licences[licence] == 0, "licence: bought before"
-    packed: uint256 = (
-        (price // _GRAIN)
-        | (order.end << _END_AT)
-        | (rates._epoch(word) << _EPOCH_AT)
-        | (order.form << _FLAGS_AT)
-    )
-    if order.form == FIXED_TERM:
-        packed |= (block.timestamp << _A_AT) | (block.timestamp << _B_AT)
-    else:
-        packed |= units << _A_AT
-    self._licences[licence] = packed
-    log IDataMarket.LicenceBought(
-        licence=licence,
-        consent=id,
-        licensee=msg.sender,
-        record=order.record,
-        form=order.form,
-        price=price,
-        units=order.units,
-        end=order.end,
-        purposes=order.purposes,
-        diseases=order.diseases,
-        agreement=order.agreement,
-        salt=order.salt,
-        epoch=rates._epoch(word),
-        paid=paid,
-        levy=levy,
-    )
-    return licence
+
+@external
+def redeem_vouchers(vouchers: DynArray[IDataMarket.Voucher, _MAX_BATCH]):
+    """
+    @notice Count the calls that licensees acknowledged off the chain (R14): each voucher carries the number
+            used in all since the licence began, so the last one is enough.
+    @dev Anybody may call. Each is signed (EIP-712) by the key in its licence's salt. One whose units are all counted
+         already is passed over: somebody who brings it first must not spoil the rest. Reverts when a licence takes
+         no vouchers, is closed or suspended, on more units than are prepaid, on another's signature, and on a
+         voucher that is dated in the future, after the licence's end or after the revocation, or that comes later
+         than the window after either.
+    """
+    for voucher: IDataMarket.Voucher in vouchers:
+        self._redeem(voucher)
 
 
 @external
@@ -175,7 +158,7 @@ def use_licence(consent: bytes32, record: bytes32, salt: uint256, units: uint256
     word: uint256 = self._licences[licence]
     self._require_usable(word)
     assert consents._revoked_at(consent) == 0, "consent: it was revoked"
-    assert units != 0, "licence: no unit is named"
+    assert units != 0 and units <= _NUMBER, "licence: units out of range"
     used: uint256 = 0
     if self._form(word) == METERED:
         # What is left bounds the units before they are added, so that no sum can overflow.
@@ -192,7 +175,8 @@ def settle(refs: DynArray[IDataMarket.LicenceRef, _MAX_BATCH]):
     @notice Credit what licences have earned since they were last settled, and send the levy to the treasury.
             A licence that has ended, by time or by revocation, is closed and the unearned part returned.
     @param refs The licences, at most 100.
-    @dev Anybody may call: money only goes to those whose it is. Reverts on an unknown or closed licence.
+    @dev Anybody may call: money only goes to those whose it is. A closed licence is passed over. Reverts on an
+         unknown one.
     """
     totals: settlement.Totals = empty(settlement.Totals)
     for ref: IDataMarket.LicenceRef in refs:
@@ -226,6 +210,16 @@ def set_agreement(agreement: bytes32):
 
 
 @external
+def set_window(window: uint256):
+    """
+    @notice Set how many seconds after a licence's end acknowledged vouchers still count (R14), at most 30 days.
+    @dev Caller: the timelock.
+    """
+    access._restricted()
+    self._set_window(window)
+
+
+@external
 @view
 def agreement() -> bytes32:
     """
@@ -236,22 +230,11 @@ def agreement() -> bytes32:
 
 @external
 @view
-def quote(record: bytes32, floorPrice: uint256) -> uint256:
+def window() -> uint256:
     """
-    @notice The price of one unit of a record now, under a consent with this floor; base units.
-    @dev Reverts when the kind is not for sale. An unattested record quotes its floor but cannot be bought.
+    @notice Seconds after a licence's end in which acknowledged vouchers still count.
     """
-    terms: IRecordRegistry.Terms = staticcall links.REGISTRY.terms(record)
-    return pricing._unit_price(terms.kind, terms.dvi, floorPrice)
-
-
-@external
-@view
-def licence_id(ref: IDataMarket.LicenceRef) -> bytes32:
-    """
-    @notice The id of the licence with this ref.
-    """
-    return self._id(ref)
+    return self._window
 
 
 @external
@@ -265,16 +248,148 @@ def licence_word(id: bytes32) -> uint256:
     return self._licences[id]
 
 
-@external
-@view
-def is_usable(ref: IDataMarket.LicenceRef) -> bool:
+@internal
+def _buy(
+    licensee: address,
+    payer: address,
+    order: IDataMarket.Order,
+    consent: IDataMarket.Consent,
+    proof: DynArray[bytes32, 32],
+    fixed: uint256,
+) -> bytes32:
     """
-    @notice Whether the licence can be used now: bought, running, not suspended, its consent not revoked.
+    @dev The one way in which a licence comes about. `fixed` is a desk's price per unit, zero for R13's.
     """
-    word: uint256 = self._licences[self._id(ref)]
-    if word == 0 or self._flags(word) & (_SUSPENDED | _CLOSED) != 0:
-        return False
-    return self._end(word) > block.timestamp and consents._revoked_at(ref.consent) == 0
+    rate: uint256 = rates._require_open()
+    assert (
+        order.agreement != empty(bytes32) and order.agreement == self._agreement
+    ), "licence: agreement not signed"
+    assert order.end > block.timestamp, "licence: the term has no length"
+    units: uint256 = order.units
+    if order.form == METERED:
+        assert units != 0 and units <= _NUMBER, "licence: units out of range"
+    else:
+        assert order.form == FIXED_TERM or order.form == RENTAL, "licence: unknown form"
+        assert units == 0, "licence: a term has no units"
+        units = (order.end - block.timestamp + _YEAR - 1) // _YEAR
+        assert (
+            order.form == FIXED_TERM or order.end <= block.timestamp + _RENTAL
+        ), "licence: too long for a rental"
+
+    id: bytes32 = consents._id(consent)
+    consents._require_live(id)
+    assert order.end <= consent.expiry, "licence: outlives the consent"
+    assert purposes._permits(
+        consent.purposes, consent.diseases, order.purposes, order.diseases
+    ), "consent: purpose not covered"
+    assert merkle._proves(proof, consent.records, order.record), "consent: record not covered"
+
+    account: uint256 = accounts._licensees[licensee]
+    accounts._require_free(licensee, account)
+    assert (
+        accounts._groups(account) & consent.licensees != 0
+    ), "consent: licensee not covered"
+    region: uint256 = accounts._region(account)
+    assert region != 0 and (
+        consent.region == _WORLD or consent.region == region
+    ), "consent: region not covered"
+
+    quote: ITariff.Quote = staticcall links.TARIFF.quote(
+        ITariff.Ask(
+            record=order.record,
+            form=order.form,
+            purposes=order.purposes,
+            urgent=order.urgent,
+            floorPrice=consent.floorPrice,
+            region=region,
+            certified=accounts._flags(account) & accounts.CERTIFIED != 0,
+        )
+    )
+    assert quote.live, "licence: record is not attested"
+    assert quote.price != 0, "licence: kind is not for sale"
+    assert quote.owner == consent.patient, "consent: not by record's owner"
+    assert quote.tier <= consent.tier, "consent: tier not covered"
+    # A fresh passkey assertion is required there (R10); without a way to check one, nobody buys.
+    assert consent.tier < _HIGHLY_SENSITIVE, "licence: patient's passkey needed"
+
+    price: uint256 = quote.price
+    if fixed != 0:
+        assert fixed >= consent.floorPrice, "licence: price below the floor"
+        price = fixed
+    assert price <= order.maxPrice, "licence: price above the limit"
+    paid: uint256 = price * units
+    levy: uint256 = rates._levy(rate, paid)
+    if order.form != METERED:
+        price = paid
+    assert price <= _PRICE * _GRAIN, "licence: price out of range"
+    accounts._debit(payer, accounts._licensees[payer], paid + levy)
+
+    licence: bytes32 = self._id(
+        IDataMarket.LicenceRef(
+            consent=id, record=order.record, licensee=licensee, salt=order.salt
+        )
+    )
+    assert self._licences[licence] == 0, "licence: bought before"
+    packed: uint256 = (
+        (price // _GRAIN)
+        | (order.end << _END_AT)
+        | (rates._epoch(rate) << _EPOCH_AT)
+        | (order.form << _FLAGS_AT)
+    )
+    if order.form == METERED:
+        packed |= units << _A_AT
+    else:
+        packed |= (block.timestamp << _A_AT) | (block.timestamp << _B_AT)
+    self._licences[licence] = packed
+    log IDataMarket.LicenceBought(
+        licence=licence,
+        consent=id,
+        licensee=licensee,
+        payer=payer,
+        record=order.record,
+        form=order.form,
+        price=price,
+        units=order.units,
+        end=order.end,
+        purposes=order.purposes,
+        diseases=order.diseases,
+        urgent=order.urgent,
+        agreement=order.agreement,
+        salt=order.salt,
+        epoch=rates._epoch(rate),
+        paid=paid,
+        levy=levy,
+    )
+    return licence
+
+
+@internal
+def _redeem(voucher: IDataMarket.Voucher):
+    ref: IDataMarket.LicenceRef = voucher.ref
+    licence: bytes32 = self._id(ref)
+    word: uint256 = self._licences[licence]
+    assert word != 0 and self._form(word) == METERED, "voucher: no metered licence"
+    assert self._flags(word) & (_CLOSED | _SUSPENDED) == 0, "voucher: closed or suspended"
+    signer: address = convert(ref.salt & _ADDRESS, address)
+    assert signer != empty(address), "voucher: no signer was named"
+    last: uint256 = self._last(word, consents._revoked_at(ref.consent))
+    assert (
+        voucher.time <= last and voucher.time <= block.timestamp
+    ), "voucher: dated too late"
+    assert block.timestamp <= last + self._window, "voucher: the window has closed"
+    used: uint256 = self._b(word)
+    if voucher.units <= used:
+        return
+    assert voucher.units <= self._a(word), "licence: too few units prepaid"
+    signing._require(
+        signer,
+        keccak256(abi_encode(_VOUCHER_TYPE, licence, voucher.units, voucher.time)),
+        voucher.signature,
+    )
+    self._licences[licence] = word + ((voucher.units - used) << _B_AT)
+    log IDataMarket.VoucherRedeemed(
+        licence=licence, units=voucher.units - used, used=voucher.units, time=voucher.time
+    )
 
 
 @internal
@@ -282,22 +397,27 @@ def _settle(ref: IDataMarket.LicenceRef, totals: settlement.Totals) -> settlemen
     id: bytes32 = self._id(ref)
     word: uint256 = self._licences[id]
     assert word != 0, "licence: unknown licence"
-    assert self._flags(word) & _CLOSED == 0, "licence: it is closed"
+    # Somebody who settles one of a batch first must not spoil the rest.
+    if self._flags(word) & _CLOSED != 0:
+        return totals
 
     revoked: uint256 = consents._revoked_at(ref.consent)
     stop: uint256 = self._stop(word, revoked)
     earned: uint256 = self._earned(word, stop)
     gross: uint256 = earned - self._earned(word, self._mark(word))
     ended: bool = revoked != 0 or self._end(word) <= block.timestamp
+    # Vouchers acknowledged before the end may still come, within the window (R14).
+    if self._form(word) == METERED and ref.salt & _ADDRESS != 0:
+        ended = block.timestamp > self._last(word, revoked) + self._window
     # Nothing is written that no event tells: a mark that moved for less than a grain would be lost.
     if gross == 0 and not ended:
         return totals
 
     updated: uint256 = 0
-    if self._form(word) == FIXED_TERM:
-        updated = (word & ~(_NUMBER << _B_AT)) | (stop << _B_AT)
-    else:
+    if self._form(word) == METERED:
         updated = (word & ~(_NUMBER << _C_AT)) | (stop << _C_AT)
+    else:
+        updated = (word & ~(_NUMBER << _B_AT)) | (stop << _B_AT)
     if ended:
         updated |= _CLOSED << _FLAGS_AT
     self._licences[id] = updated
@@ -325,6 +445,13 @@ def _set_agreement(agreement: bytes32):
 
 
 @internal
+def _set_window(window: uint256):
+    assert window <= _MAX_WINDOW, "licence: window out of bounds"
+    log IDataMarket.WindowChanged(previous=self._window, current=window)
+    self._window = window
+
+
+@internal
 @view
 def _require_usable(word: uint256):
     assert word != 0, "licence: unknown licence"
@@ -341,8 +468,17 @@ def _stop(word: uint256, revoked: uint256) -> uint256:
     """
     if self._form(word) == METERED:
         return self._b(word)
-    stop: uint256 = min(block.timestamp, self._end(word))
-    return min(stop, revoked) if revoked != 0 else stop
+    return min(block.timestamp, self._last(word, revoked))
+
+
+@internal
+@pure
+def _last(word: uint256, revoked: uint256) -> uint256:
+    """
+    @dev The second at which the licence ends: its end, or the revocation when that came first.
+    """
+    end: uint256 = self._end(word)
+    return min(end, revoked) if revoked != 0 else end
 
 
 @internal

@@ -6,19 +6,25 @@
 """
 
 from ..interfaces import IRecordRegistry
+from ..interfaces import ITariff
 from ..interfaces import ITreasury
 from ..interfaces import IUsageToken
 
 DUT: immutable(IUsageToken)
 REGISTRY: immutable(IRecordRegistry)
 TREASURY: immutable(ITreasury)
+TARIFF: immutable(ITariff)
 
 
 @deploy
-def __init__(usage: address, registry: address, treasury: address):
-    assert usage != empty(address), "links: no usage token is named"
-    assert registry != empty(address), "links: no registry is named"
-    assert treasury != empty(address), "links: no treasury is named"
+def __init__(usage: address, registry: address, treasury: address, tariff: address):
+    assert (
+        usage != empty(address)
+        and registry != empty(address)
+        and treasury != empty(address)
+        and tariff != empty(address)
+    ), "links: a contract is missing"
     DUT = IUsageToken(usage)
     REGISTRY = IRecordRegistry(registry)
     TREASURY = ITreasury(treasury)
+    TARIFF = ITariff(tariff)

@@ -19,6 +19,12 @@ uses: links
 uses: rates
 
 _BPS: constant(uint256) = 10_000
+_WEEK: constant(uint256) = 7 * 86400
+
+# kind → week (block.timestamp / 604,800) → base units settled: the demand that moves scarcity (R13). Only what was
+# earned is settled, and so paid its levy: buying for a refund counts for nothing.
+_demand: HashMap[uint256, HashMap[uint256, uint256]]
+__gap: uint256[8]
 
 
 struct Split:
@@ -33,6 +39,15 @@ struct Split:
 struct Totals:
     platform: uint256
     levy: uint256
+
+
+@external
+@view
+def demand(kind: uint256, week: uint256) -> uint256:
+    """
+    @notice Base units settled for a kind of record in a week (block.timestamp / 604,800).
+    """
+    return self._demand[kind][week]
 
 
 @internal
@@ -56,9 +71,11 @@ def _credit(
     accounts._earn(parties.owner, split.patient)
     accounts._earn(parties.custodian, split.custodian)
     accounts._earn(parties.annotator, split.annotator)
+    self._demand[parties.kind][block.timestamp // _WEEK] += gross
     log IDataMarket.LicenceSettled(
         licence=licence,
         record=record,
+        kind=parties.kind,
         settled=mark,
         gross=gross,
         patient=parties.owner,

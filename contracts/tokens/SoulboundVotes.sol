@@ -39,7 +39,7 @@ abstract contract SoulboundVotes is ERC20Votes, AccessManaged {
      * question to the AccessManager because minting is on the hot path of attestation.
      */
     function mint(address to, uint256 amount) external {
-        require(msg.sender == minter, "soulbound: only the bound minter mints");
+        require(minter != address(0) && msg.sender == minter, "soulbound: only the bound minter mints");
         _mint(to, amount);
     }
 

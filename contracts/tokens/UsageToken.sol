@@ -108,6 +108,12 @@ contract UsageToken is ERC20, ERC20Permit, AccessManaged {
         super._update(from, to, value);
     }
 
+    /// @dev A frozen account moves nobody else's DUT either, whatever it was allowed.
+    function _spendAllowance(address owner, address spender, uint256 value) internal override {
+        require(standing[spender] & FROZEN == 0, "DUT: the account is frozen");
+        super._spendAllowance(owner, spender, value);
+    }
+
     function _requireStanding(address account) private view {
         uint8 bits = standing[account];
         require(bits & FROZEN == 0, "DUT: the account is frozen");

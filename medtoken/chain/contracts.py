@@ -68,6 +68,7 @@ class Order:
     end: int
     purposes: int
     diseases: bytes
+    urgent: bool
     maxPrice: int  # noqa: N815  the ABI's name
     agreement: bytes
     salt: int
@@ -84,7 +85,7 @@ class LicenceRef:
 
     def id(self) -> bytes:
         """The licence's id: keccak256 of the ABI encoding."""
-        return keccak(abi("DataMarket").call("licence_id", asdict(self))[4:])
+        return keccak(abi("LicenceView").call("licence_id", asdict(self))[4:])
 
 
 class _Contract:
@@ -380,10 +381,6 @@ class DataMarket(_Contract):
         """Hash of the data-use commitment in force."""
         return bytes(self.read("agreement"))
 
-    def quote(self, record: bytes, floor_price: int) -> int:
-        """The price of one unit of a record now, base units."""
-        return int(self.read("quote", record, floor_price))
-
     def licence(self, licence: bytes, block: int | None = None) -> LicenceWord:
         """What is stored of a licence; a form of zero is no licence."""
         return LicenceWord.unpack(int(self.read("licence_word", licence, block=block)))
@@ -403,8 +400,13 @@ class DataMarket(_Contract):
         return a, ref, raw.block
 
     def is_usable(self, ref: LicenceRef, block: int | None = None) -> bool:
-        """Whether a licence can be used now."""
-        return bool(self.read("is_usable", asdict(ref), block=block))
+        """Whether a licence runs: bought, not ended, suspended or closed, its consent live."""
+        at = self._node.head() if block is None else self._node.block(block)
+        word = self.licence(ref.id(), block)
+        consent = self.consent(ref.consent, block)
+        ended = word.closed or word.suspended or word.end <= at.timestamp
+        revoked = consent.revoked_at != 0 or consent.expiry <= at.timestamp
+        return word.form != 0 and not ended and not revoked
 
     def buy(
         self,
@@ -426,6 +428,52 @@ class DataMarket(_Contract):
     def settle(self, wallet: Wallet, refs: list[LicenceRef], key: str | None = None) -> Receipt:
         """Credit what up to 100 licences have earned; close those that have ended."""
         return self.send(wallet, "settle", [asdict(r) for r in refs], key=key)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a price is asked for (R13)."""
+
+    record: bytes
+    form: int
+    purposes: int
+    urgent: bool
+    floorPrice: int  # noqa: N815  the ABI's name
+    region: int
+    certified: bool
+
+
+@dataclass(frozen=True)
+class Quote:
+    """The price of one unit and why: base units, then every factor in bps."""
+
+    price: int
+    owner: str
+    tier: int
+    live: bool
+    reference: int
+    dvi: int
+    scarcity: int
+    purpose: int
+    urgency: int
+    sensitivity: int
+    locality: int
+    discount: int
+    rental: int
+
+
+class Tariff(_Contract):
+    """Prices (R13)."""
+
+    name = "Tariff"
+
+    def quote(self, ask: Ask) -> Quote:
+        """What one unit of a record costs now; a price of zero is not for sale."""
+        return Quote(**self.read("quote", asdict(ask)))
+
+    def move_scarcity(self, wallet: Wallet, kind: int, key: str | None = None) -> Receipt:
+        """Let a kind's scarcity follow supply and demand, once a week. Anybody may."""
+        return self.send(wallet, "move_scarcity", kind, key=key)
 
 
 class Suite:
@@ -451,6 +499,7 @@ class Suite:
         self.contributions = ContributionToken(node, deployment)
         self.registry = RecordRegistry(node, deployment)
         self.treasury = Treasury(node, deployment)
+        self.tariff = Tariff(node, deployment)
         self.market = DataMarket(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(

@@ -54,6 +54,7 @@ class MarketView:
         self._rpc = rpc
         self._chain_id = deployment.chain_id
         self._market = deployment.address("DataMarket")
+        self._view = deployment.address("LicenceView")
         self._registry = deployment.address("RecordRegistry")
         self._usage = deployment.address("UsageToken")
         self._max_head_age = max_head_age
@@ -147,10 +148,10 @@ class MarketView:
         refs = self._find(tip, missing)
         calls: list[tuple[str, bytes, bytes]] = []
         for licence, ref in refs.items():
-            usable = _call("DataMarket", "is_usable", ref)
+            usable = _call("LicenceView", "is_usable", ref)
             calls += [
-                (self._market, usable, tip.final_hash),
-                (self._market, usable, tip.head_hash),
+                (self._view, usable, tip.final_hash),
+                (self._view, usable, tip.head_hash),
                 (self._market, _call("DataMarket", "licence_word", licence), tip.head_hash),
                 (self._market, _call("DataMarket", "consent_word", ref["consent"]), tip.head_hash),
                 (
@@ -315,7 +316,7 @@ def _call(contract: str, function: str, *args: Any) -> bytes:
 
 
 def _licence_id(ref: Ref) -> bytes:
-    return keccak(abi("DataMarket").call("licence_id", ref)[4:])
+    return keccak(abi("LicenceView").call("licence_id", ref)[4:])
 
 
 def _at(block_hash: bytes) -> dict[str, Any]:

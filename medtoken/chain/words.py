@@ -1,4 +1,4 @@
-"""The packed storage words of the market and the registry, field by field.
+"""The packed storage words of the market, the registry and the tariff, field by field.
 
 Each contract keeps what belongs to one thing in one 256-bit word. This is the only place in Python
 that knows their layouts: the client reads words with it, the auditor writes them. ``pack`` and
@@ -7,7 +7,7 @@ that knows their layouts: the client reads words with it, the auditor writes the
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from eth_utils import to_checksum_address
@@ -31,7 +31,7 @@ class Word:
 
     def pack(self) -> int:
         """The 256-bit word. Raises BadInput when a field does not fit into its bits."""
-        return _pack(self.layout, {f.name: getattr(self, f.name) for f in fields(self)})
+        return _pack(self.layout, {name: getattr(self, name) for name, _ in self.layout})
 
     @classmethod
     def unpack(cls, word: int) -> Self:
@@ -119,6 +119,7 @@ class Facts(Word):
     attested: bool = False
     minted: bool = False
     superseded: bool = False
+    destroyed: bool = False
 
     layout = (
         ("owner", 160),
@@ -132,20 +133,57 @@ class Facts(Word):
         ("attested", 1),
         ("minted", 1),
         ("superseded", 1),
+        ("destroyed", 1),
     )
 
     @property
     def live(self) -> bool:
-        """Whether the record can be licensed: attested, and no newer version took its place."""
-        return self.attested and not self.superseded
+        """Whether the record can be licensed: attested, and neither replaced nor destroyed."""
+        return self.attested and not self.superseded and not self.destroyed
+
+
+@dataclass(frozen=True)
+class KindWord(Word):
+    """``kind_word``: what a kind of record costs before its factors (R13)."""
+
+    reference: int = 0  # base units per unit at DVI 85; zero is not for sale
+    scarcity: int = 0  # bps
+    moved: int = 0  # number of the week in which scarcity moved by itself last
+
+    layout = (("reference", 96), ("scarcity", 32), ("moved", 32))
+
+
+@dataclass(frozen=True)
+class FactorsWord(Word):
+    """``factors_word``: the governed factors of a price (R13), in bps."""
+
+    commercial: int = 0
+    emergency: int = 0
+    public: int = 0
+    sensitive: int = 0
+    highly_sensitive: int = 0
+    in_region: int = 0
+    compliance_discount: int = 0
+    rental: int = 0  # what a rental costs of a year
+
+    layout = (
+        ("commercial", 32),
+        ("emergency", 32),
+        ("public", 32),
+        ("sensitive", 32),
+        ("highly_sensitive", 32),
+        ("in_region", 32),
+        ("compliance_discount", 32),
+        ("rental", 32),
+    )
 
 
 @dataclass(frozen=True)
 class LicenceWord:
     """``licence_word``: a licence (R12). Which of the last four fields mean something is the form's.
 
-    A fixed term has ``start`` and ``settled`` (unix seconds up to which it was paid out); a metered
-    licence has ``units`` prepaid, ``used``, and ``settled`` (units paid out).
+    A fixed term and a rental have ``start`` and ``settled`` (unix seconds up to which it was paid
+    out); a metered licence has ``units`` prepaid, ``used``, and ``settled`` (units paid out).
     """
 
     form: int
@@ -167,8 +205,8 @@ class LicenceWord:
         ("suspended", 1),
         ("closed", 1),
         ("", 12),
-        ("a", 40),  # fixed term: start; metered: units prepaid
-        ("b", 40),  # fixed term: settled up to; metered: units used
+        ("a", 40),  # term: start; metered: units prepaid
+        ("b", 40),  # term: settled up to; metered: units used
         ("c", 40),  # metered: units settled
     )
 
@@ -207,7 +245,7 @@ class LicenceWord:
 
     @property
     def metered(self) -> bool:
-        """Whether units are counted; else it is a fixed term."""
+        """Whether units are counted; else it is a fixed term or a rental."""
         return self.form == Form.METERED
 
     @property
@@ -216,7 +254,7 @@ class LicenceWord:
         return self.price * self.units if self.metered else self.price
 
     def earned(self, mark: int) -> int:
-        """Base units earned up to a mark: units used, or unix seconds of a fixed term.
+        """Base units earned up to a mark: units used, or unix seconds of a term.
 
         Counted from the start every time, so that no rounding adds up.
         """
@@ -231,13 +269,20 @@ class LicenceWord:
 
         ``revoked_at`` is when its consent was revoked, zero when it was not.
         """
-        if self.metered:
-            return self.used
-        stop = min(now, self.end)
-        return min(stop, revoked_at) if revoked_at else stop
+        return self.used if self.metered else min(now, self.last(revoked_at))
 
-    def ended(self, now: int, revoked_at: int) -> bool:
-        """Whether the licence is over, by time or because its consent was revoked (R9)."""
+    def last(self, revoked_at: int) -> int:
+        """When the licence ends, unix seconds: its end, or the revocation when that came first."""
+        return min(self.end, revoked_at) if revoked_at else self.end
+
+    def ended(self, now: int, revoked_at: int, window: int | None = None) -> bool:
+        """Whether the licence is over, by time or because its consent was revoked (R9).
+
+        ``window`` is how many seconds later the vouchers of a metered licence still count (R14);
+        None when it takes none.
+        """
+        if self.metered and window is not None:
+            return now > self.last(revoked_at) + window
         return bool(revoked_at) or self.end <= now
 
     @property

@@ -21,6 +21,18 @@ from medtoken.errors import BadInput, DeploymentError
 ZERO_ADDRESS = "0x" + "00" * 20
 KINDS = 8
 
+# The factors of a price (R13), in the order in which the tariff keeps them.
+FACTORS = (
+    "commercial",
+    "emergency",
+    "public",
+    "sensitive",
+    "highly_sensitive",
+    "in_region",
+    "compliance_discount",
+    "rental",
+)
+
 # The people that a deployment names, and the role that each gets in the AccessManager.
 PEOPLE: dict[str, Role] = {
     "compliance": Role.COMPLIANCE,
@@ -31,6 +43,7 @@ PEOPLE: dict[str, Role] = {
     "credentials": Role.CREDENTIALS,
     "supervisor": Role.SUPERVISOR,
     "guardian": Role.GUARDIAN,
+    "regulator": Role.REGULATOR,
 }
 
 
@@ -76,6 +89,8 @@ class Params:
     min_quality: int
     coefficients: tuple[int, ...]
     references: tuple[int, ...]
+    factors: tuple[int, ...]
+    window: int
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -115,13 +130,17 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             burn_share=int(data["treasury"]["burn_share"]),
             min_quality=int(data["registry"]["min_quality"]),
             coefficients=tuple(int(v) for v in data["registry"]["coefficients"]),
-            references=tuple(int(v) for v in data["market"]["references"]),
+            references=tuple(int(v) for v in data["tariff"]["references"]),
+            factors=tuple(int(data["tariff"][name]) for name in FACTORS),
+            window=int(data["market"]["voucher_window"]),
             operator=operator,
             platform=platform,
             people=dict(people),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"the parameters {network} cannot be read: {error}") from None
+    if int(operator, 16) == 0 or int(platform, 16) == 0:
+        raise BadInput("A deployment needs an operator and a platform account.")
     if len(params.coefficients) != KINDS or len(params.references) != KINDS:
         raise BadInput(f"the parameters {network} must name {KINDS} coefficients and references.")
     return params
@@ -151,6 +170,12 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             initialize=(params.ceiling, params.burn_share),
         ),
         Create(
+            "Tariff",
+            (deployer, Ref("AccessManager"), Ref("RecordRegistry")),
+            proxied=True,
+            initialize=(list(params.references), list(params.factors)),
+        ),
+        Create(
             "DataMarket",
             (
                 deployer,
@@ -158,15 +183,18 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
                 Ref("UsageToken"),
                 Ref("RecordRegistry"),
                 Ref("Treasury"),
+                Ref("Tariff"),
             ),
             proxied=True,
             initialize=(
                 dict(params.rates),
                 params.platform,
-                list(params.references),
+                params.window,
                 agreement_hash(),
             ),
         ),
+        Create("LicenceView", (Ref("DataMarket"),)),
+        Create("LicenceToken", (Ref("DataMarket"),)),
         *_wiring(params),
         *_permissions(params, deployer),
     ]
@@ -175,6 +203,9 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
 def _wiring(params: Params) -> Iterator[Step]:
     yield Call(
         "ContributionToken", "bindMinter", (Ref("RecordRegistry"),), "the registry alone mints DCT"
+    )
+    yield Call(
+        "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
     for contract in ("DataMarket", "Treasury"):
         yield Call(

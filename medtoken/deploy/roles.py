@@ -26,6 +26,8 @@ class Role(IntEnum):
     LEVY = 9  # hands levies to the treasury
     RECOVERY = 10  # moves soulbound tokens to a recovered wallet
     REDEMPTION = 11  # burns soulbound tokens against services
+    REGULATOR = 12  # declares public-health emergencies
+    DESK = 13  # contracts that sell in other forms: auctions, baskets
 
 
 # contract → function → role that may call it
@@ -48,6 +50,12 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
         "set_licensee": Role.CREDENTIALS,
         "set_suspended": Role.SUPERVISOR,
         "pause": Role.GUARDIAN,
+        "issue_licence": Role.DESK,
+        "charge": Role.DESK,
+        "release": Role.DESK,
+    },
+    "Tariff": {
+        "declare_emergency": Role.REGULATOR,
     },
     "Treasury": {
         "receive_levy": Role.LEVY,

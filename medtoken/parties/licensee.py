@@ -9,7 +9,7 @@ from os import PathLike
 from typing import Any
 
 from medtoken import sealing, vocabulary
-from medtoken.chain.contracts import LicenceRef, Order, Suite
+from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import BadInput, ConsentRefused
 from medtoken.ipfs import CID, Codec, Opener
@@ -67,6 +67,8 @@ class Licensee:
         days: int,
         units: int = 0,
         diseases: Sequence[str] = (),
+        urgent: bool = False,
+        signer: str | None = None,
         max_price: int | None = None,
         proof: Sequence[bytes] = (),
         key: str | None = None,
@@ -74,7 +76,8 @@ class Licensee:
         """Buy a licence under a consent, for ``days`` or until the consent ends if that is sooner.
 
         ``units`` are the calls or MB that a metered licence prepays; ``max_price`` base units per
-        unit, today's quote when it is not given. Buying signs the data-use commitment in force.
+        unit, today's quote when it is not given; ``signer`` the key whose
+        vouchers count (R14). Buying signs the data-use commitment in force.
         """
         market = self._suite.market
         word = market.consent(consent)
@@ -84,7 +87,18 @@ class Licensee:
         terms = market.consent_terms(consent)
         if word.expiry <= now:
             raise ConsentRefused("consent: it has expired")
-        quote = market.quote(record, terms.floorPrice)
+        account = market.licensee(self.address)
+        quote = self._suite.tariff.quote(
+            Ask(
+                record=record,
+                form=int(form),
+                purposes=vocabulary.duo_mask(purposes),
+                urgent=urgent,
+                floorPrice=terms.floorPrice,
+                region=account.region,
+                certified=account.certified,
+            )
+        )
         order = Order(
             record=record,
             form=int(form),
@@ -92,9 +106,10 @@ class Licensee:
             end=min(now + days * DAY, word.expiry),
             purposes=vocabulary.duo_mask(purposes),
             diseases=vocabulary.disease_commitment(diseases),
-            maxPrice=quote if max_price is None else max_price,
+            urgent=urgent,
+            maxPrice=quote.price if max_price is None else max_price,
             agreement=market.agreement(),
-            salt=secrets.randbits(64),
+            salt=licence_salt(signer),
         )
         receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
         args = market.events(receipt.logs, "LicenceBought")[0].args
@@ -143,6 +158,11 @@ class Licensee:
             commits_to=trailer.commits_to,
         )
         return sealing.open_sealed(source, dek, destination, fingerprint=draft.fingerprint)
+
+
+def licence_salt(signer: str | None) -> int:
+    """A fresh salt of a licence: its voucher key in the low 160 bits (None: no vouchers)."""
+    return (secrets.randbits(96) << 160) | (int(signer, 16) if signer else 0)
 
 
 def earned_now(suite: Suite, ref: LicenceRef) -> int:
