@@ -163,11 +163,13 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
     usage, market, treasury, counts = ledger.usage, ledger.market, ledger.treasury, ledger.counts
     totals = market.totals
     holders = sum(1 for amount in usage.balances.values() if amount)
-    bought, used, settled, closed, recovered = (
+    bought, topped_up, used, redeemed, settled, closed, recovered = (
         counts[name]
         for name in (
             "DataMarket.LicenceBought",
+            "DataMarket.LicenceToppedUp",
             "DataMarket.LicenceUsed",
+            "DataMarket.VoucherRedeemed",
             "DataMarket.LicenceSettled",
             "DataMarket.LicenceClosed",
             "ContributionToken.Recovered",
@@ -181,8 +183,9 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"{market.unsettled} held",
         3: f"reserve of {treasury.reserve} = {treasury.levies} levies - {treasury.burned} burned - "
         "0 spent",
-        4: f"{bought} purchases, {used} uses, {settled} settlements and {closed} closings, each "
-        "inside a live consent and licence, or paying what was earned while they lived",
+        4: f"{bought} purchases, {topped_up} top-ups, {used} uses, {redeemed} vouchers, {settled} "
+        f"settlements and {closed} closings, each inside a live consent and licence, a voucher "
+        "inside its window, or paying what was earned while they lived",
         5: f"{ledger.contribution.supply} DCT, all minted by attestation; {recovered} recoveries, "
         "no other move",
         6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "

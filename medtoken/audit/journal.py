@@ -77,6 +77,15 @@ class Clock:
             return False
         return self.at(block) < moment
 
+    def period(self, block: int, length: int) -> int:
+        """Which period of ``length`` seconds a block is in; asks only when neighbours differ."""
+        place = bisect_left(self._blocks, block)
+        if block not in self._times and 0 < place < len(self._blocks):
+            before, after = (self._times[b] // length for b in self._blocks[place - 1 : place + 1])
+            if before == after:
+                return before
+        return self.at(block) // length
+
 
 class Journal:
     """Violations found so far, each at the event that is being booked."""
@@ -95,6 +104,10 @@ class Journal:
     def before(self, moment: int) -> bool:
         """Whether the event at hand is earlier than ``moment``, unix seconds."""
         return self.clock.before(self._at().block, moment)
+
+    def period(self, length: int) -> int:
+        """Which period of ``length`` seconds, counted from 1970, the event at hand is in."""
+        return self.clock.period(self._at().block, length)
 
     def expect(self, invariant: int, rule: str, text: str, expected: Any, actual: Any) -> bool:
         """Record a violation unless what is there is what the rules give."""

@@ -14,8 +14,10 @@ from typing import Any
 from medtoken.audit.books.base import ZERO_ADDRESS, Book
 from medtoken.audit.books.contribution import ContributionBook
 from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
+from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
+from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.treasury import TreasuryBook
 from medtoken.audit.books.usage import UsageBook
 from medtoken.audit.journal import Clock, Event, Journal, Violation
@@ -34,20 +36,26 @@ class Ledger:
         self.usage = UsageBook(self.journal, market, treasury)
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
-        self.market = MarketBook(self.journal, self.registry, self.usage)
-        self.treasury = TreasuryBook(self.journal, self.usage, self.market)
+        self.tariff = TariffBook(self.journal, self.registry, market)
         self.access = AccessBook(self.journal)
         self.timelock = TimelockBook(self.journal)
         self.proxies = ProxyBook(self.journal, suite.proxies)
         self._governance = Governance(
-            self.journal, addresses, self.access, self.timelock, self.proxies
+            self.journal, addresses, self.access, self.timelock, self.proxies, self.tariff
         )
+        self.market = MarketBook(
+            self.journal, self.registry, self.usage, self.tariff, self._governance.is_desk
+        )
+        self.treasury = TreasuryBook(self.journal, self.usage, self.market)
+        self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
             "RecordRegistry": self.registry,
             "DataMarket": self.market,
+            "Tariff": self.tariff,
             "Treasury": self.treasury,
+            "LicenceToken": self.licence_tokens,
             "AccessManager": self.access,
             "TimelockController": self.timelock,
             PROXY: self.proxies,
@@ -116,7 +124,9 @@ class Ledger:
             "dct": self.contribution.as_dict(),
             "registry": self.registry.as_dict(),
             "market": self.market.as_dict(),
+            "tariff": self.tariff.as_dict(),
             "treasury": self.treasury.as_dict(),
+            "licence_tokens": self.licence_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),
             "proxies": self.proxies.as_dict(),

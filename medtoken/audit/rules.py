@@ -8,16 +8,51 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medtoken.chain.words import GRAIN, LicenceWord, RatesWord
-from medtoken.vocabulary import DUO_PERMISSIONS
+from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
+from medtoken.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Form, Tier
 
 BPS = 10_000
 REFERENCE_DVI = 85
 YEAR = 365 * 86_400  # seconds
+RENTAL = 90 * 86_400  # seconds that a rental lasts at most (R12)
 ISSUANCE_EPOCH = 86_400  # seconds
+WEEK = 7 * 86_400  # seconds: demand is counted, and scarcity moves, by the week (R13)
+
+# Bounds of what governance may set, both included: seconds (R14), base units and bps (R13).
+MAX_WINDOW = 30 * 86_400
+REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
+SCARCITY = (5_000, 100_000)
+FACTORS: dict[str, tuple[int, int]] = {
+    "commercial": (10_000, 100_000),
+    "emergency": (1_000, 10_000),
+    "public": (1_000, 10_000),
+    "sensitive": (5_000, 20_000),
+    "highly_sensitive": (10_000, 50_000),
+    "in_region": (10_000, 30_000),
+    "compliance_discount": (0, 5_000),
+    "rental": (1_000, 10_000),
+}
 
 _BIT = {name: 1 << number for name, (number, _) in DUO_PERMISSIONS.items()}
 _PERMISSIONS = sum(_BIT.values())
+_NON_COMMERCIAL = sum(1 << DUO_MODIFIERS[name][0] for name in ("NPUNCU", "NCU"))
+_SENSITIVITY: dict[int, str] = {
+    Tier.PUBLIC: "public",
+    Tier.SENSITIVE: "sensitive",
+    Tier.HIGHLY_SENSITIVE: "highly_sensitive",
+}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a price depends on beside the record's kind and value (R13)."""
+
+    purposes: int  # DUO bits that the licensee asks for and undertakes
+    urgent: bool  # under a declared emergency
+    tier: int
+    in_region: bool  # used where the data live
+    certified: bool
+    form: int
 
 
 @dataclass(frozen=True)
@@ -36,21 +71,67 @@ def quality(completeness: int, annotation: int) -> int:
     return (completeness + annotation) // 2
 
 
-def minted(units: int, coefficient: int, q: int, least: int) -> int:
+def minted(units: int, coefficient: int, points: int, least: int) -> int:
     """Base units of DCT for a record's first attestation (R1).
 
-    ``units`` and ``coefficient`` are thousandths; below the ``least`` quality nothing is minted.
+    ``units`` and ``coefficient`` are thousandths; ``points`` are twice Q, so that half a point
+    counts; below the ``least`` Q nothing is minted.
     """
-    if q < least:
+    if points < 2 * least:
         return 0
     # units/1000 * coefficient/1000 * 100 * (1 + 4Q/100) * 10^18
-    return units * coefficient * (100 + 4 * q) * 10**12
+    return units * coefficient * (100 + 2 * points) * 10**12
 
 
-def unit_price(reference: int, dvi: int, floor: int) -> int:
-    """Base units per metered unit or started year (R13): the reference by DVI, or the floor."""
-    scaled = reference * dvi // REFERENCE_DVI
-    return max(floor, scaled - scaled % GRAIN)
+def unit_price(kind: KindWord, factors: FactorsWord, dvi: int, scene: Scene, floor: int) -> int:
+    """Base units per metered unit, started year, or rental (R13); ``floor`` is the consent's.
+
+    Zero when it is not for sale. A rental costs its share of whichever is higher, floor or price.
+    """
+    if not kind.reference or not dvi:
+        return 0
+    amount = kind.reference * dvi
+    divisor = REFERENCE_DVI
+    for factor in (
+        BPS if scene.purposes & _NON_COMMERCIAL else factors.commercial,
+        factors.emergency if scene.urgent else BPS,
+        getattr(factors, _SENSITIVITY[scene.tier]) if scene.tier in _SENSITIVITY else BPS,
+        factors.in_region if scene.in_region else BPS,
+        kind.scarcity,
+        BPS - (factors.compliance_discount if scene.certified else 0),
+    ):
+        amount *= factor
+        divisor *= BPS
+    amount = max(amount // divisor, floor)
+    if scene.form == Form.RENTAL:
+        amount = amount * factors.rental // BPS
+    return amount - amount % GRAIN
+
+
+def desk_price(price: int, units: int, floor: int) -> bool:
+    """Whether a desk may sell ``units`` at this price in all: even, and not below the floor."""
+    unit, rest = divmod(price, units) if units > 0 else (0, 0)
+    return rest == 0 and unit > 0 and unit % GRAIN == 0 and unit >= floor
+
+
+def moved(scarcity: int, last: int, before: int, supply: int, previous: int) -> int:
+    """Scarcity in bps after it followed a week's demand (R13): by a tenth, within its bounds.
+
+    ``last`` and ``before`` are base units settled in the two last completed weeks, ``supply`` and
+    ``previous`` the records that there are and that there were when it moved last.
+    """
+    least, most = SCARCITY
+    now, then = last * max(previous, 1), before * max(supply, 1)
+    if now * 4 > then * 5:
+        return min(scarcity * 11 // 10, most)
+    if now * 5 < then * 4:
+        return max(scarcity * 9 // 10, least)
+    return scarcity
+
+
+def within(value: int, bounds: tuple[int, int]) -> bool:
+    """Whether a value lies in its bounds, both included."""
+    return bounds[0] <= value <= bounds[1]
 
 
 def started_years(seconds: int) -> int:

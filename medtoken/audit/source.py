@@ -89,7 +89,10 @@ CONTRACTS = (
     "ContributionToken",
     "RecordRegistry",
     "Treasury",
+    "Tariff",
     "DataMarket",
+    "LicenceView",
+    "LicenceToken",
 )
 
 

@@ -7,7 +7,7 @@ one block and comparing is invariant 7; each claim also counts for the invariant
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from eth_utils import keccak, to_checksum_address
@@ -30,6 +30,9 @@ _DONE = 1
 _WEEK = 7 * 86_400
 _IMPLEMENTATION = int.from_bytes(keccak(text="eip1967.proxy.implementation")) - 1
 _ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
+
+# Contracts that do not ask the manager who may call them.
+_UNMANAGED = ("AccessManager", "TimelockController", "LicenceView", "LicenceToken")
 
 Word = LicenceWord | LicenseeWord | EarningsWord
 Key = tuple[str, str, tuple[Any, ...]]
@@ -109,7 +112,9 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _usage(ledger)
     yield from _contribution(ledger)
     yield from _registry(ledger)
+    yield from _tariff(ledger)
     yield from _market(ledger)
+    yield from _licences(ledger)
     yield from _treasury(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
@@ -167,8 +172,34 @@ def _registry(ledger: Ledger) -> Iterator[Claim]:
     for kind in KINDS:
         coefficient = book.parameters[f"coefficient {kind}"]
         yield Claim(7, "R1", name, "coefficient", (kind,), coefficient)
+        yield Claim(7, "R13", name, "supply", (kind,), book.supply[kind])
     yield Claim(7, "R1", name, "min_quality", (), book.parameters["min_quality"])
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _tariff(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "Tariff", ledger.tariff
+    for kind in KINDS:
+        yield Claim(7, "R13", name, "kind_word", (kind,), packed(book.kinds[kind]))
+    yield Claim(7, "R13", name, "factors_word", (), packed(book.factors))
+    for region, until in book.emergencies.items():
+        yield Claim(7, "R13", name, "emergency", (region,), until)
+    for (kind, week), amount in book.demand.items():
+        yield Claim(2, "R13", "DataMarket", "demand", (kind, week), amount)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _licences(ledger: Ledger) -> Iterator[Claim]:
+    """What other contracts and wallets are told of licences."""
+    name, book = "LicenceToken", ledger.licence_tokens
+    yield Claim(7, "R12", name, "market", (), ledger.suite.addresses["DataMarket"])
+    for licence, owner in book.owners.items():
+        yield Claim(7, "R12", name, "ownerOf", (int.from_bytes(licence),), owner)
+    for account in sorted(ledger.accounts() | set(book.balances)):
+        yield Claim(7, "R12", name, "balanceOf", (account,), book.balances.get(account, 0))
+    for licence, bought in ledger.market.licences.items():
+        shown = asdict(bought.word)
+        yield Claim(7, "R12", "LicenceView", "licence", (licence,), shown)
 
 
 def _market(ledger: Ledger) -> Iterator[Claim]:
@@ -187,8 +218,7 @@ def _market(ledger: Ledger) -> Iterator[Claim]:
         parts = {part: getattr(rates, part) for part in ("provider", "annotator", "platform")}
         expected = {**parts, "levy": rates.levy}
         yield Claim(7, "R15", name, "rates_of", (epoch,), expected)
-    for kind in KINDS:
-        yield Claim(7, "R13", name, "reference", (kind,), book.references.get(kind, 0))
+    yield Claim(7, "R14", name, "window", (), book.window)
     yield Claim(7, "R15", name, "platform", (), book.platform)
     yield Claim(7, "R12", name, "agreement", (), book.agreement)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
@@ -233,7 +263,7 @@ def _access(ledger: Ledger, now: int) -> Iterator[Claim]:
 def _functions(ledger: Ledger) -> Iterator[tuple[str, bytes]]:
     """Every function that changes something, of every contract that asks the manager."""
     for name, address in ledger.suite.addresses.items():
-        if name not in ("AccessManager", "TimelockController"):
+        if name not in _UNMANAGED:
             for entry in artifacts.load(name)["abi"]:
                 if entry["type"] == "function" and entry["stateMutability"] == "nonpayable":
                     yield address, selector(entry)
@@ -258,24 +288,64 @@ def _timelock(ledger: Ledger) -> Iterator[Claim]:
 
 
 def _slots(ledger: Ledger, chain: Chain, block: int) -> Iterator[Violation]:
-    """Where a proxy points to something else than its events say (ERC-1967)."""
+    """Where storage that no view shows is not what the events give."""
+    for slot in (*_proxy_slots(ledger), *_hidden_slots(ledger)):
+        number = chain.storage(slot.address, slot.at, block)
+        actual = number if isinstance(slot.expected, int) else slot.shown(number)
+        if actual != slot.expected:
+            expected = show(slot.expected)
+            yield Violation(
+                7, slot.rule, block, None, f"{slot.text} on the chain", expected, show(actual)
+            )
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A storage slot and what it must hold: a number, an address, or an id."""
+
+    rule: str
+    address: str
+    at: int
+    expected: int | str | bytes
+    text: str
+
+    def shown(self, number: int) -> str | bytes:
+        """A slot's number as the kind of thing that is expected there."""
+        if isinstance(self.expected, bytes):
+            return number.to_bytes(32)
+        return to_checksum_address((number & (2**160 - 1)).to_bytes(20))
+
+
+def _proxy_slots(ledger: Ledger) -> Iterator[_Slot]:
+    """Where a proxy points (ERC-1967)."""
     for address, proxy in ledger.proxies.proxies.items():
-        for what, slot, expected in (
+        name = ledger.proxies.names[address]
+        for what, at, expected in (
             ("logic", _IMPLEMENTATION, proxy.implementation),
             ("administrator", _ADMIN, proxy.admin),
         ):
-            number = chain.storage(address, slot, block)
-            actual = to_checksum_address((number & (2**160 - 1)).to_bytes(20))
-            if actual != expected:
-                yield Violation(
-                    7,
-                    "R29",
-                    block,
-                    None,
-                    f"{what} of the proxy of {ledger.proxies.names[address]} on the chain",
-                    expected,
-                    actual,
-                )
+            yield _Slot("R29", address, at, expected, f"{what} of the proxy of {name}")
+
+
+def _hidden_slots(ledger: Ledger) -> Iterator[_Slot]:
+    """What our contracts keep and show to nobody but each other."""
+    tariff, registry = (ledger.suite.addresses[n] for n in ("Tariff", "RecordRegistry"))
+    at = _slot_of("Tariff", "_market")
+    yield _Slot("R13", tariff, at, ledger.tariff.market, "the market bound to the tariff")
+    for kind in KINDS:
+        at = _slot_of("Tariff", "_supplies", kind.to_bytes(32))
+        expected = ledger.tariff.supplies.get(kind, 0)
+        yield _Slot("R13", tariff, at, expected, f"supply of kind {kind} at its last move")
+    for first, last in ledger.registry.latest.items():
+        at = _slot_of("RecordRegistry", "_latest", first)
+        text = f"last version of the file of record 0x{first.hex()}"
+        yield _Slot("R6", registry, at, last, text)
+
+
+def _slot_of(contract: str, variable: str, key: bytes | None = None) -> int:
+    """Where Vyper keeps a variable, or a mapping's entry."""
+    slot = int(artifacts.load(contract)["storageLayout"][variable]["slot"])
+    return slot if key is None else int.from_bytes(keccak(slot.to_bytes(32) + key))
 
 
 def market_owes(state: State) -> int:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
-from eth_abi import encode
+from eth_abi import decode, encode
+from eth_abi.exceptions import DecodingError
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
+from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, PROTOCOL
 from medtoken.audit.journal import Event, Journal
 from medtoken.chain.abi import abi
@@ -26,9 +28,13 @@ _RESTRICTED = {
     ("DataMarket", "LicenseeChanged"): "set_licensee",
     ("DataMarket", "PlatformChanged"): "set_platform",
     ("DataMarket", "RatesChanged"): "set_rates",
-    ("DataMarket", "ReferenceChanged"): "set_reference",
+    ("DataMarket", "WindowChanged"): "set_window",
     ("RecordRegistry", "InstitutionChanged"): "accredit",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
+    ("Tariff", "EmergencyDeclared"): "declare_emergency",
+    ("Tariff", "FactorChanged"): "set_factor",
+    ("Tariff", "MarketBound"): "bind_market",
+    ("Tariff", "ReferenceChanged"): "set_reference",
     ("Treasury", "LevyReceived"): "receive_levy",
     ("Treasury", "ParameterChanged"): "set_ceiling",
     ("UsageToken", "CapChanged"): "setCap",
@@ -44,6 +50,10 @@ def restricted_function(event: Event) -> str | None:
         case "UsageToken", "StandingChanged":
             changed = args["previous"] ^ args["current"]
             return {PROTOCOL: "setProtocol", FROZEN: "setFrozen"}.get(changed, "admit")
+        case "DataMarket", "DeskMoved":
+            return "release" if args["source"] == args["desk"] else "charge"
+        case "DataMarket", "LicenceBought":
+            return "issue_licence" if args["payer"] != args["licensee"] else None
         case "DataMarket", "PauseChanged":
             return "pause" if args["paused"] else "unpause"
         case "ContributionToken", "Transfer":
@@ -56,6 +66,8 @@ TIMELOCK_ROLES = (
     bytes(32),
     *(keccak(text=f"{name}_ROLE") for name in ("PROPOSER", "EXECUTOR", "CANCELLER")),
 )
+# The role that the manager takes everybody for a member of.
+_PUBLIC = 2**64 - 1
 # Seconds before a changed delay of a role's grants or of a target's administration holds.
 _SETBACK = 5 * 86_400
 
@@ -110,6 +122,17 @@ class AccessBook(Book):
     def holders(self, role: int) -> set[str]:
         """Who has a role, those included whose membership starts later."""
         return {a for (r, a), member in self.members.items() if r == role and member.since}
+
+    def may_call(self, account: str, target: str, function: bytes) -> bool:
+        """Whether an account may call a function itself, now."""
+        role = self.functions.get((target, function), int(Role.ADMIN))
+        if role == _PUBLIC:
+            return True
+        member = self.members.get((role, account), Member())
+        # Only a member's time, and only then, needs the clock.
+        return member.since != 0 and (
+            not self.journal.before(member.since) and member.delay.at(self.journal.now) == 0
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
@@ -261,7 +284,8 @@ class TimelockBook(Book):
         self.min_delay = 0
         self.members: dict[tuple[bytes, str], bool] = {}
         self.admins: dict[bytes, bytes] = {}
-        self.executed: list[str] = []  # targets called in the transaction at hand
+        # targets that the transaction at hand called, and with what
+        self.executed: list[tuple[str, bytes]] = []
         self._births: set[bytes] = set()
 
     def is_birth(self, event: Event) -> bool:
@@ -313,7 +337,7 @@ class TimelockBook(Book):
     def _executed(self, event: Event) -> None:
         args = event.args
         name = f"operation {hexed(args['id'])}"
-        self.executed.append(args["target"])
+        self.executed.append((args["target"], args["data"]))
         found = self.operations.get(args["id"])
         if found is None:
             self.journal.require(False, 7, "R29", f"{name} ran without being proposed")
@@ -491,24 +515,44 @@ class Governance:
         access: AccessBook,
         timelock: TimelockBook,
         proxies: ProxyBook,
+        tariff: TariffBook,
     ) -> None:
-        """``addresses`` are the contracts' by name."""
+        """``addresses`` are the contracts' by name; ``tariff`` is told what governance set."""
         self.journal = journal
         self.addresses = addresses
         self.access = access
         self.timelock = timelock
         self.proxies = proxies
+        self.tariff = tariff
         self._changes: dict[str, set[str]] = defaultdict(set)  # emitter → events
 
     def watch(self, event: Event) -> None:
         """Take note of an event before it is booked."""
         if self._by_timelock(event):
             self._changes[event.address].add(event.event)
+        desk = self._desk(event)
+        if desk is not None:
+            self.journal.require(
+                self.is_desk(desk, restricted_function(event) or ""),
+                7,
+                "R29",
+                f"{event.event} of {event.address} is by {desk}, which is no desk",
+            )
+
+    def is_desk(self, account: str, function: str = "issue_licence") -> bool:
+        """Whether an account may call a desk's function of the market itself, now (R12)."""
+        # A member with a delay goes through the manager, which then is the caller.
+        if account == self.addresses["AccessManager"]:
+            return True
+        chosen = abi("DataMarket").selector(function)
+        return self.access.may_call(account, self.addresses["DataMarket"], chosen)
 
     def end_transaction(self) -> None:
         """Every governed change of this transaction must be the timelock's."""
         manager = self.addresses["AccessManager"]
-        called = set(self.timelock.executed)
+        if self.tariff.scarcity_changed:
+            self.tariff.conclude(self._ordered(), others=self._others_set_scarcity())
+        called = {target for target, _ in self.timelock.executed}
         for address, events in self._changes.items():
             ways = {address, self.proxies.admin_of(address), manager}
             self.journal.require(
@@ -518,6 +562,37 @@ class Governance:
                 f"{', '.join(sorted(events))} of {address} did not come from the timelock",
             )
         self._changes.clear()
+
+    def _desk(self, event: Event) -> str | None:
+        """The account that an event claims to be a desk."""
+        match event.contract, event.event:
+            case "DataMarket", "DeskMoved":
+                return str(event.args["desk"])
+            case "DataMarket", "LicenceBought" if event.args["payer"] != event.args["licensee"]:
+                return str(event.args["payer"])
+        return None
+
+    def _ordered(self) -> Iterator[tuple[int, int]]:
+        """Kind and scarcity of every call by which the timelock set one in this transaction."""
+        manager, chosen = self.addresses["AccessManager"], abi("Tariff").selector("set_scarcity")
+        through = abi("AccessManager").selector("execute")
+        for target, data in self.timelock.executed:
+            to, call = target, data
+            try:
+                if target == manager and data[:4] == through:
+                    to, call = decode(["address", "bytes"], data[4:])
+                    to = to_checksum_address(to)
+                if to == self.addresses["Tariff"] and call[:4] == chosen:
+                    kind, scarcity = decode(["uint256", "uint256"], call[4:])
+                    yield kind, scarcity
+            except DecodingError:
+                continue
+
+    def _others_set_scarcity(self) -> bool:
+        """Whether somebody else than the timelock may set a scarcity."""
+        chosen = abi("Tariff").selector("set_scarcity")
+        role = self.access.functions.get((self.addresses["Tariff"], chosen), int(Role.ADMIN))
+        return role != Role.ADMIN or not self._handed_over()
 
     def _by_timelock(self, event: Event) -> bool:
         """Whether only the timelock may cause this event where it stands."""

@@ -6,17 +6,18 @@ log: prices, levies, marks up to which was earned, splits, refunds. The events o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from eth_abi import encode
-from eth_utils import keccak
+from eth_utils import keccak, to_checksum_address
 
 from medtoken import vocabulary
 from medtoken.audit import rules
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.registry import Record, RegistryBook
+from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, Announced, UsageBook
 from medtoken.audit.journal import Event, Journal
 from medtoken.chain.words import (
@@ -33,6 +34,13 @@ from medtoken.vocabulary import Form, Tier
 _RATES = ("provider", "annotator", "platform", "levy")
 _WORLD = vocabulary.REGIONS["WORLD"][0]
 _HIGHLY_SENSITIVE = int(Tier.HIGHLY_SENSITIVE)
+_SIGNER = 2**160 - 1  # the bits of a salt that name the key whose vouchers count (R14)
+_MAX_UNITS = 2**40 - 1
+_FORMS: dict[int, str] = {
+    Form.FIXED_TERM: "fixed term",
+    Form.METERED: "metered",
+    Form.RENTAL: "rental",
+}
 
 
 @dataclass(frozen=True)
@@ -59,6 +67,12 @@ class Ref:
         kinds = ["bytes32", "bytes32", "address", "uint256"]
         return keccak(encode(kinds, [self.consent, self.record, self.licensee, self.salt]))
 
+    @property
+    def signer(self) -> str | None:
+        """The key whose vouchers count for this licence (R14); None when it takes none."""
+        key = self.salt & _SIGNER
+        return to_checksum_address(key.to_bytes(20)) if key else None
+
 
 @dataclass(frozen=True)
 class Licence:
@@ -66,13 +80,16 @@ class Licence:
 
     ref: Ref
     word: LicenceWord
+    payer: str  # the licensee, or a desk
     purposes: int
     diseases: bytes
+    urgent: bool
     agreement: bytes
     block: int
     paid: int
     levy: int
     uses: int = 0  # transactions, whatever the units
+    vouchers: int = 0  # transactions, whatever the units
     settled: int = 0  # gross
     settled_levy: int = 0
     refund: int = 0
@@ -102,6 +119,7 @@ class Totals:
     refunded: int = 0
     refunded_levy: int = 0
     withdrawn: int = 0
+    desks: int = 0  # moved between deposits by desks, back and forth
 
 
 @dataclass
@@ -126,20 +144,32 @@ class _Open:
 class MarketBook(Book):
     """Everything that the market keeps."""
 
-    def __init__(self, journal: Journal, registry: RegistryBook, usage: UsageBook) -> None:
-        """Records come from ``registry``; money moves in ``usage``."""
+    def __init__(
+        self,
+        journal: Journal,
+        registry: RegistryBook,
+        usage: UsageBook,
+        tariff: TariffBook,
+        is_desk: Callable[[str], bool],
+    ) -> None:
+        """Records come from ``registry``, prices from ``tariff``; money moves in ``usage``.
+
+        ``is_desk`` tells whether an account may now sell at prices of its own.
+        """
         super().__init__(journal)
         self.registry = registry
         self.usage = usage
+        self.tariff = tariff
+        self._is_desk = is_desk
         self.consents: dict[bytes, GrantedConsent] = {}
         self.licences: dict[bytes, Licence] = {}
         self.licensees: dict[str, LicenseeWord] = {}
         self.earnings: dict[str, EarningsWord] = {}
         self.epochs: dict[int, RatesWord] = {}
         self.rates = RatesWord()
-        self.references: dict[int, int] = {}
         self.platform = ZERO_ADDRESS
         self.agreement = bytes(32)
+        self.window = 0  # seconds after an end in which vouchers still count
         self.totals = Totals()
         self.flows: dict[str, Flow] = {}
         self._open = _Open()
@@ -205,9 +235,9 @@ class MarketBook(Book):
             },
             "epoch": self.rates.epoch,
             "paused": self.rates.paused,
-            "references": {str(k): str(v) for k, v in sorted(self.references.items())},
             "platform": self.platform,
             "agreement": hexed(self.agreement),
+            "window": self.window,
             "totals": {k: str(v) for k, v in vars(self.totals).items()},
         }
 
@@ -288,6 +318,22 @@ class MarketBook(Book):
             )
         )
 
+    def _desk_moved(self, event: Event) -> None:
+        desk, source, target, amount = (
+            event.args[k] for k in ("desk", "source", "target", "amount")
+        )
+        self.journal.require(
+            desk in (source, target),
+            6,
+            "R12",
+            f"the desk {desk} moved {amount} from {source} to {target}: neither is its own",
+        )
+        if source != desk:
+            self._require_open(f"a charge by the desk {desk}")
+        self._move_deposit(source, -amount)
+        self._move_deposit(target, amount)
+        self.totals.desks += amount
+
     def _move_deposit(self, account: str, amount: int) -> None:
         before = self.licensees.get(account, LicenseeWord())
         after = replace(before, deposit=before.deposit + amount)
@@ -341,13 +387,15 @@ class MarketBook(Book):
         metered = args["form"] == Form.METERED
         start = 0 if metered else journal.now
         units = args["units"] if metered else rules.started_years(args["end"] - start)
-        unit = self._price(args)
+        if args["form"] == Form.RENTAL:
+            journal.require(
+                args["end"] - start <= rules.RENTAL, 4, "R12", f"{name} is too long for a rental"
+            )
         # What it should have cost cannot be told when consent or record are missing: a violation.
-        price: int = args["price"] if unit is None else unit if metered else unit * units
-        journal.expect(2, "R13", f"price of {name}", price, args["price"])
+        price = self._price(name, args, 1 if metered else units)
         word = LicenceWord(
             form=args["form"],
-            price=price,
+            price=args["price"] if price is None else price,
             end=args["end"],
             epoch=self.rates.epoch,
             start=start,
@@ -357,28 +405,56 @@ class MarketBook(Book):
         levy = rules.levy(self.rates, word.paid)
         journal.expect(2, "R15", f"paid for {name}", word.paid, args["paid"])
         journal.expect(2, "R15", f"levy paid for {name}", levy, args["levy"])
-        self._move_deposit(args["licensee"], -(word.paid + levy))
+        self._move_deposit(args["payer"], -(word.paid + levy))
         self.totals.paid += word.paid
         self.totals.paid_levy += levy
         self.licences[args["licence"]] = Licence(
             ref=ref,
             word=word,
+            payer=args["payer"],
             purposes=args["purposes"],
             diseases=args["diseases"],
+            urgent=args["urgent"],
             agreement=args["agreement"],
             block=event.block,
             paid=word.paid,
             levy=levy,
         )
 
-    def _price(self, args: dict[str, Any]) -> int | None:
-        """Base units per unit by R13; None when consent or record are not there to tell."""
+    def _price(self, name: str, args: dict[str, Any], units: int) -> int | None:
+        """Base units of ``units`` by R13, or by a desk; None where consent or record lack.
+
+        A desk sells at a price of its own, never below the consent's floor (R12).
+        """
         consent = self.consents.get(args["consent"])
         record = self.registry.records.get(args["record"])
         if consent is None or consent.terms is None or record is None:
             return None
-        reference = self.references.get(record.facts.kind, 0)
-        return rules.unit_price(reference, record.facts.dvi, consent.terms.floorPrice)
+        licensee = self.licensees.get(args["licensee"], LicenseeWord())
+        scene = rules.Scene(
+            purposes=args["purposes"],
+            urgent=args["urgent"],
+            tier=record.facts.tier,
+            in_region=licensee.region == record.facts.region,
+            certified=licensee.certified,
+            form=args["form"],
+        )
+        floor, told = consent.terms.floorPrice, int(args["price"])
+        unit = self.tariff.price(args["record"], scene, floor)
+        self.journal.require(
+            unit != 0, 4, "R13", f"{name} is for a kind of record that is not for sale"
+        )
+        own = args["payer"] == args["licensee"]
+        if not own or (told != unit * units and self._is_desk(args["payer"])):
+            self.journal.require(
+                rules.desk_price(told, units, floor),
+                2,
+                "R12",
+                f"{name} was sold by a desk for {told}, uneven or below the floor of {floor}",
+            )
+            return told
+        self.journal.expect(2, "R13", f"price of {name}", unit * units, told)
+        return unit * units
 
     def _covered(self, name: str, event: Event) -> None:
         """Whether the consent, the record and the licensee's standing allow a purchase (R9, R12)."""
@@ -423,24 +499,114 @@ class MarketBook(Book):
                 "R9",
                 "is for a purpose that its consent does not permit",
             ),
-            (not licensee.frozen, "R2", "was bought by a frozen licensee"),
+            (not self._frozen(args["licensee"]), "R2", "was bought by a frozen licensee"),
             (licensee.groups & terms.licensees, "R9", "was bought by a group not permitted"),
             (
                 licensee.region and terms.region in (_WORLD, licensee.region),
                 "R9",
                 "is for a region that its consent does not permit",
             ),
-            (record.facts.live, "R7", "is for a record that is not attested, or superseded"),
+            (
+                record.facts.attested and not record.facts.superseded,
+                "R7",
+                "is for a record that is not attested, or superseded",
+            ),
+            (not record.facts.destroyed, "R35", "is for a record that was destroyed"),
             (record.facts.owner == terms.patient, "R8", "has a consent by somebody else"),
             (record.facts.tier <= terms.tier, "R10", "is for a tier above its consent's"),
             (terms.tier < _HIGHLY_SENSITIVE, "R10", "lacks the patient's passkey"),
             (
-                self.references.get(record.facts.kind, 0) != 0,
+                not args["urgent"] or self._emergency(record.facts.region),
                 "R13",
-                "is for a kind of record that is not for sale",
+                "is urgent where no emergency was declared",
             ),
         ):
             self.journal.require(bool(holds), 4, rule, f"{name} {what}")
+
+    def _emergency(self, region: int) -> bool:
+        """Whether a public-health emergency holds in a region now (R13)."""
+        return self.journal.before(self.tariff.emergencies.get(region, 0))
+
+    def _frozen(self, account: str) -> bool:
+        """Whether an account is barred from spending, in the market or in DUT (R2)."""
+        licensee = self.licensees.get(account, LicenseeWord())
+        return licensee.frozen or bool(self.usage.standings.get(account, 0) & FROZEN)
+
+    def _topped_up(self, event: Event) -> None:
+        args, journal = event.args, self.journal
+        name = f"licence {hexed(args['licence'])}"
+        found = self.licences.get(args["licence"])
+        if found is None:
+            journal.require(False, 4, "R12", f"the unknown {name} was topped up")
+            return
+        word, units, consent = found.word, args["units"], self.consents.get(found.ref.consent)
+        self._require_open(f"a top-up of {name}")
+        for holds, rule, what in (
+            (word.metered, "R12", "was topped up, but counts no units"),
+            (
+                consent is not None
+                and consent.word.revoked_at == 0
+                and journal.before(consent.word.expiry),
+                "R9",
+                "was topped up after its consent was revoked or had expired",
+            ),
+            (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
+            (not word.suspended, "R31", "was topped up while it was suspended"),
+            (not self._frozen(found.ref.licensee), "R2", "was topped up by a frozen licensee"),
+            (0 < units <= _MAX_UNITS - word.units, "R12", "was topped up by no units, or too many"),
+        ):
+            journal.require(holds, 4, rule, f"{name} {what}")
+        journal.expect(2, "R15", f"rates epoch at a top-up of {name}", word.epoch, self.rates.epoch)
+        if not word.metered:
+            return
+        paid = word.price * units
+        levy = rules.levy(self.epochs.get(word.epoch, RatesWord()), paid)
+        journal.expect(2, "R12", f"paid for a top-up of {name}", paid, args["paid"])
+        journal.expect(2, "R15", f"levy paid for a top-up of {name}", levy, args["levy"])
+        self._move_deposit(found.ref.licensee, -(paid + levy))
+        self.totals.paid += paid
+        self.totals.paid_levy += levy
+        self.licences[args["licence"]] = replace(
+            found,
+            word=replace(word, units=word.units + units),
+            paid=found.paid + paid,
+            levy=found.levy + levy,
+        )
+
+    def _redeemed(self, event: Event) -> None:
+        """That the voucher is signed by its key is proven in the transaction; no log tells."""
+        args, journal = event.args, self.journal
+        name = f"licence {hexed(args['licence'])}"
+        found = self.licences.get(args["licence"])
+        if found is None:
+            journal.require(False, 4, "R14", f"a voucher of the unknown {name} was redeemed")
+            return
+        word, used = found.word, args["used"]
+        last = word.last(self._revoked_at(found))
+        for holds, rule, what in (
+            (word.metered and found.ref.signer is not None, "R14", "takes no vouchers"),
+            (not word.closed, "R14", "had a voucher redeemed after it was closed"),
+            (not word.suspended, "R31", "had a voucher redeemed while it was suspended"),
+            (args["time"] <= last, "R14", "had a voucher redeemed that is dated after its end"),
+            (
+                not journal.before(args["time"]),
+                "R14",
+                "had a voucher redeemed that is dated in the future",
+            ),
+            (
+                journal.before(last + self.window + 1),
+                "R14",
+                "had a voucher redeemed after the window had closed",
+            ),
+            (used > word.used, "R14", "had a voucher redeemed that brought nothing new"),
+            (used <= word.units, "R14", "had a voucher redeemed for more units than were prepaid"),
+        ):
+            journal.require(holds, 4, rule, f"{name} {what}")
+        journal.expect(4, "R14", f"units redeemed of {name}", used - word.used, args["units"])
+        if word.metered:
+            self.licences[args["licence"]] = replace(
+                found, word=replace(word, used=used), vouchers=found.vouchers + 1
+            )
 
     def _used(self, event: Event) -> None:
         args, journal = event.args, self.journal
@@ -480,6 +646,10 @@ class MarketBook(Book):
     def _mark(self, found: Licence) -> tuple[int, bool]:
         """Up to where a licence has earned now, and whether it has ended (R9)."""
         revoked_at, word = self._revoked_at(found), found.word
+        if word.metered and found.ref.signer is not None:
+            # Vouchers acknowledged before the end may still come (R14).
+            moment = word.last(revoked_at) + self.window + 1
+            return word.used, not self.journal.before(moment)
         ended = bool(revoked_at) or not self.journal.before(word.end)
         if word.metered:
             return word.used, ended
@@ -500,6 +670,11 @@ class MarketBook(Book):
         consent = self.consents.get(found.ref.consent)
         parties = self.registry.parties(found.ref.record)
         journal.expect(2, "R8", f"record of {name}", found.ref.record, args["record"])
+        record = self.registry.records.get(found.ref.record)
+        if record is not None:
+            kind = record.facts.kind
+            journal.expect(2, "R13", f"kind of the record of {name}", kind, args["kind"])
+            self.tariff.demand[kind, journal.period(rules.WEEK)] += gross
         journal.expect(4, "R9", f"mark up to which {name} earned", mark, args["settled"])
         journal.expect(2, "R15", f"settled of {name}", gross, args["gross"])
         if consent is None or parties is None:
@@ -612,16 +787,15 @@ class MarketBook(Book):
         )
         self.agreement = event.args["current"]
 
-    def _reference(self, event: Event) -> None:
-        kind = event.args["kind"]
+    def _window(self, event: Event) -> None:
+        window = event.args["current"]
         self.journal.expect(
-            7,
-            "R13",
-            f"the reference price of kind {kind} that was",
-            self.references.get(kind, 0),
-            event.args["previous"],
+            7, "R14", "the window of vouchers that was", self.window, event.args["previous"]
         )
-        self.references[kind] = event.args["current"]
+        self.journal.require(
+            window <= rules.MAX_WINDOW, 7, "R14", "the window of vouchers is out of bounds"
+        )
+        self.window = window
 
     def _paused(self, event: Event) -> None:
         self.rates = replace(self.rates, paused=event.args["paused"])
@@ -632,16 +806,19 @@ class MarketBook(Book):
         "LicenseeChanged": _licensee,
         "Deposited": _deposited,
         "DepositReclaimed": _reclaimed,
+        "DeskMoved": _desk_moved,
         "Withdrawn": _withdrawn,
         "LicenceBought": _bought,
+        "LicenceToppedUp": _topped_up,
         "LicenceUsed": _used,
+        "VoucherRedeemed": _redeemed,
         "LicenceSuspended": _suspended,
         "LicenceSettled": _settled,
         "LicenceClosed": _closed,
         "RatesChanged": _rates,
         "PlatformChanged": _platform,
         "AgreementChanged": _agreement,
-        "ReferenceChanged": _reference,
+        "WindowChanged": _window,
         "PauseChanged": _paused,
     }
 
@@ -684,16 +861,20 @@ def _licence_dict(licence: Licence) -> dict[str, Any]:
         "record": hexed(licence.ref.record),
         "licensee": licence.ref.licensee,
         "salt": str(licence.ref.salt),
-        "form": "metered" if word.metered else "fixed term",
+        "payer": licence.payer,
+        "signer": licence.ref.signer if word.metered else None,
+        "form": _FORMS.get(word.form, str(word.form)),
         "price": str(word.price),
         "end": word.end,
         "epoch": word.epoch,
         **marks,
         "uses": licence.uses,
+        "vouchers": licence.vouchers,
         "suspended": word.suspended,
         "closed": word.closed,
         "purposes": vocabulary.duo_names(licence.purposes),
         "diseases": hexed(licence.diseases),
+        "urgent": licence.urgent,
         "agreement": hexed(licence.agreement),
         "block": licence.block,
         "paid": str(licence.paid),

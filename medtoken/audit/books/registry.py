@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -21,6 +22,8 @@ _PARAMETERS = {
     keccak(text=name): name for name in (*(f"coefficient {kind}" for kind in KINDS), "min_quality")
 }
 _RECORD_TYPE = keccak(text="medtoken record")
+_VERSION_TYPE = keccak(text="medtoken record version")
+_MAX_UNITS = 100_000  # thousandths, in one record
 _SCORES = ("units", "completeness", "annotation", "dvi")
 
 
@@ -33,6 +36,7 @@ class Record:
     draft: dict[str, Any]
     block: int
     superseded_by: bytes | None = None
+    certificate: bytes | None = None  # of its destruction
     scores: dict[str, Any] | None = None
     attester: int = 0
     minted: int = 0  # base units of DCT
@@ -68,6 +72,11 @@ def record_id(custodian: int, tag: bytes) -> bytes:
     return keccak(encode(["bytes32", "uint256", "bytes32"], [_RECORD_TYPE, custodian, tag]))
 
 
+def version_id(previous: bytes) -> bytes:
+    """The id of a version of the very same file as ``previous`` (R6)."""
+    return keccak(encode(["bytes32", "bytes32"], [_VERSION_TYPE, previous]))
+
+
 def commitment(draft: dict[str, Any]) -> bytes:
     """What the registry keeps of the parts of a draft that contracts do not need."""
     kinds = ["bytes32", "bytes32", "uint256", "uint256", "bytes32"]
@@ -87,6 +96,10 @@ class RegistryBook(Book):
         self.institutions: dict[int, Institution] = {}
         self.numbers: dict[str, int] = {}  # account → number; zero after it moved away
         self.parameters = dict.fromkeys(_PARAMETERS.values(), 0)
+        # kind → records attested and neither superseded nor destroyed (R13)
+        self.supply: dict[int, int] = defaultdict(int)
+        # the first record of a file → the last version of that same file
+        self.latest: dict[bytes, bytes] = {}
         self._superseding: dict[bytes, bytes] = {}  # new record → the one that it takes over from
 
     def parties(self, record: bytes) -> Parties | None:
@@ -126,6 +139,7 @@ class RegistryBook(Book):
                 for k, v in sorted(self.institutions.items())
             },
             "parameters": dict(self.parameters),
+            "supply": {str(k): v for k, v in sorted(self.supply.items()) if v},
         }
 
     def _account(self, number: int) -> str:
@@ -140,7 +154,7 @@ class RegistryBook(Book):
         args, draft, journal = event.args, event.args["draft"], self.journal
         record, custodian = args["record"], args["custodian"]
         name = f"record {hexed(record)}"
-        journal.expect(7, "R6", f"id of {name}", record_id(custodian, draft["tag"]), record)
+        journal.expect(7, "R6", f"id of {name}", self._next_id(name, custodian, draft), record)
         journal.expect(7, "R6", f"owner of {name}", draft["owner"], args["owner"])
         journal.require(record not in self.records, 7, "R6", f"{name} was registered twice")
         journal.require(
@@ -187,6 +201,23 @@ class RegistryBook(Book):
         )
         self.records[record] = Record(facts, commitment(draft), draft, event.block)
 
+    def _next_id(self, name: str, custodian: int, draft: dict[str, Any]) -> bytes:
+        """The id that a draft gets: its own, or of the next version where its file is known."""
+        first = record_id(custodian, draft["tag"])
+        if first not in self.records:
+            return first
+        last = self.latest.get(first, first)
+        self.journal.expect(
+            7, "R6", f"the last version of the file of {name}", last, draft["previous"]
+        )
+        self.latest[first] = version_id(last)
+        return self.latest[first]
+
+    def _retire(self, facts: Facts) -> None:
+        """Take a record out of the supply, where it counted."""
+        if facts.live:
+            self.supply[facts.kind] -= 1
+
     def _superseded(self, event: Event) -> None:
         record, by = event.args["record"], event.args["by"]
         self._superseding[by] = record
@@ -199,8 +230,35 @@ class RegistryBook(Book):
         self.journal.require(
             not found.facts.superseded, 7, "R6", f"record {hexed(record)} was superseded twice"
         )
+        self._retire(found.facts)
         self.records[record] = replace(
             found, facts=replace(found.facts, superseded=True), superseded_by=by
+        )
+
+    def _destroyed(self, event: Event) -> None:
+        args, journal = event.args, self.journal
+        name = f"record {hexed(args['record'])}"
+        found = self.records.get(args["record"])
+        if found is None:
+            journal.require(False, 7, "R35", f"the unknown {name} was destroyed")
+            return
+        custodian = found.facts.custodian
+        journal.expect(7, "R35", f"who destroyed {name}", custodian, args["custodian"])
+        journal.require(
+            self._may(custodian, Capability.CUSTODIAN),
+            7,
+            "R35",
+            f"{name} was destroyed by institution {custodian}, which is no accredited custodian",
+        )
+        journal.require(
+            not found.facts.destroyed and any(args["certificate"]),
+            7,
+            "R35",
+            f"{name} was destroyed twice, or without a certificate",
+        )
+        self._retire(found.facts)
+        self.records[args["record"]] = replace(
+            found, facts=replace(found.facts, destroyed=True), certificate=args["certificate"]
         )
 
     def _batch(self, event: Event) -> None:
@@ -230,6 +288,9 @@ class RegistryBook(Book):
             f"{name} was attested twice, or after a newer version took its place",
         )
         journal.require(
+            not facts.destroyed, 5, "R35", f"{name} was attested after it was destroyed"
+        )
+        journal.require(
             self._may(args["attester"], Capability.ATTESTER)
             and args["attester"] not in (facts.custodian, facts.annotator),
             7,
@@ -240,21 +301,24 @@ class RegistryBook(Book):
             scores["completeness"] <= 100
             and scores["annotation"] <= 100
             and 0 < scores["dvi"] <= 100
-            and scores["units"] > 0,
+            and 0 < scores["units"] <= _MAX_UNITS
+            and any(scores["method"]),
             7,
             "R7",
             f"a score of {name} is out of range",
         )
+        points = scores["completeness"] + scores["annotation"]
         quality = rules.quality(scores["completeness"], scores["annotation"])
         journal.expect(7, "R7", f"quality of {name}", quality, args["quality"])
         minted = 0
         if not facts.minted:
             coefficient = self.parameters[f"coefficient {facts.kind}"]
             least = self.parameters["min_quality"]
-            minted = rules.minted(scores["units"], coefficient, quality, least)
+            minted = rules.minted(scores["units"], coefficient, points, least)
         journal.expect(5, "R1", f"DCT minted for {name}", minted, args["minted"])
         if minted:
             self.contributions.announce(facts.owner, minted)
+        self.supply[facts.kind] += 1
         self.records[args["record"]] = replace(
             found,
             facts=replace(
@@ -305,6 +369,7 @@ class RegistryBook(Book):
     handlers: ClassVar[Mapping[str, Handler]] = {
         "RecordRegistered": _registered,
         "RecordSuperseded": _superseded,
+        "RecordDestroyed": _destroyed,
         "BatchRegistered": _batch,
         "RecordAttested": _attested,
         "InstitutionChanged": _institution,
@@ -327,6 +392,7 @@ def _record_dict(record: Record) -> dict[str, Any]:
         "size": draft["size"],
         "previous": hexed(draft["previous"]) if draft["previous"] != bytes(32) else None,
         "superseded_by": hexed(record.superseded_by) if record.superseded_by else None,
+        "destroyed": hexed(record.certificate) if record.certificate else None,
         "attested": facts.attested,
         "attester": record.attester or None,
         "scores": {name: record.scores[name] for name in _SCORES} if record.scores else None,

@@ -15,8 +15,19 @@ from unittest.mock import patch
 import pytest
 from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
-from support.evm import CHAIN_ID, Evm
-from support.world import DAY, DUT, FIXED, MILLION, NONE, YEAR, World
+from support.evm import CHAIN_ID, Evm, Reverted
+from support.world import (
+    DAY,
+    DUT,
+    FIXED,
+    KEY_BITS,
+    MILLION,
+    NONE,
+    RENTAL,
+    TAIWAN,
+    YEAR,
+    World,
+)
 
 from medtoken.audit import Clock, Event, Ledger, Report, Suite, decoded, replay
 from medtoken.audit.invariants import Finding, judge
@@ -24,9 +35,14 @@ from medtoken.audit.source import CONTRACTS
 from medtoken.audit.state import read
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Block, RawLog
+from medtoken.deploy.plan import FACTORS
 from medtoken.deploy.record import DeployedContract, Deployment
 from medtoken.deploy.roles import Role
+from medtoken.errors import ContractRefused
 from medtoken.messages import Revocation
+from medtoken.vocabulary import duo_mask
+
+WEEK = 7 * DAY
 
 
 class RecordingEvm(Evm):
@@ -86,7 +102,10 @@ class EvmChain:
 
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
         assert block == self.head().number, "this chain has no state but its newest"
-        return self.evm.view(self.evm.nobody, to, data)
+        try:
+            return self.evm.view(self.evm.nobody, to, data)
+        except Reverted as error:
+            raise ContractRefused(str(error)) from None
 
     def storage(self, address: str, slot: int, block: int | None = None) -> int:
         assert block == self.head().number, "this chain has no state but its newest"
@@ -109,7 +128,7 @@ def deployment_of(world: World) -> Deployment:
     """The record that the deployment of this world would have written."""
     contracts = {}
     for name in CONTRACTS:
-        proxied = name in ("RecordRegistry", "Treasury", "DataMarket")
+        proxied = name in ("RecordRegistry", "Treasury", "Tariff", "DataMarket")
         contracts[name] = DeployedContract(
             name=name,
             address=world.suite[name].address,
@@ -200,6 +219,10 @@ def story(w: World) -> SimpleNamespace:
     e, p = w.evm, w.people
     records, marks = _records(w)
     _market(w, records, marks)
+    _tariff(w, marks)
+    _vouchers(w, marks)
+    _desks(w, marks)
+    _versions(w, marks)
     _parameters(w, marks)
     _second_market(w, records, marks)
     _governance(w, marks)
@@ -241,7 +264,7 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
     e, p, m = w.evm, w.people, w.market
     # A metered licence that is used, settled twice, and revoked with units left.
     consent = w.granted(records["plain"])
-    metered = w.buy(consent, units=100, salt=1)
+    metered = w.buy(consent, units=100, salt=1 << KEY_BITS)
     w.use(metered, 7)
     w.settle(metered)
     w.use(metered, 3)
@@ -249,7 +272,7 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
     e.warp(60)
     w.settle(metered)
     # A fixed term under the same consent, part earned at revocation, settled after it.
-    fixed = w.buy(consent, form=FIXED, salt=2)
+    fixed = w.buy(consent, form=FIXED, salt=2 << KEY_BITS)
     e.warp(10 * DAY + 7)
     w.use(fixed)
     w.settle(fixed)
@@ -268,9 +291,9 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
         proof=[other],
         form=FIXED,
         end=w.now + YEAR + DAY,
-        salt=3,
+        salt=3 << KEY_BITS,
     )
-    small = w.buy(consent, record=other, proof=[records["imaging"]], units=1, salt=4)
+    small = w.buy(consent, record=other, proof=[records["imaging"]], units=1, salt=4 << KEY_BITS)
     w.use(small)
     w.settle(small)  # all earned, not ended
     e.warp(YEAR + 2 * DAY)
@@ -285,10 +308,10 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
     never = w.consent(records["new"])
     signature = Revocation(never.struct_hash()).sign(p.patient.key, w.domain)
     m.cancel_consent(never.values(), signature, sender=p.relay)
-    held = w.buy(consents[0], units=20, salt=5)
+    held = w.buy(consents[0], units=20, salt=5 << KEY_BITS)
     w.use(held, 1)
-    m.set_suspended(m.licence_id(held), True, sender=p.supervisor)
-    m.set_suspended(m.licence_id(held), False, sender=p.supervisor)
+    m.set_suspended(w.licence_id(held), True, sender=p.supervisor)
+    m.set_suspended(w.licence_id(held), False, sender=p.supervisor)
     w.use(held, 1)
     # Money: supply crosses the ceiling, so levies burn; reclaim, withdraw, gifts, redeem.
     w.fund(p.licensee, 12 * MILLION * DUT)
@@ -308,12 +331,137 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
     marks.update(metered=metered, fixed=fixed, held=held, consent=consent, open=consents[1])
 
 
+def _tariff(w: World, marks: dict[str, object]) -> None:
+    """Every factor of a price at work, and scarcity that governance and demand change (R13)."""
+    p, t = w.people, w.tariff
+    record = w.record(region=TAIWAN)
+    consent = w.granted(record, purposes=duo_mask(["HMB"]), tier=2, floorPrice=0)
+    local = w.buy(consent, units=4, salt=20 << KEY_BITS)  # in region
+    w.buy(consent, units=2, salt=21 << KEY_BITS, purposes=duo_mask(["HMB"]))  # commercial
+    w.buy(consent, sender=p.other_licensee, units=2, salt=22 << KEY_BITS)  # certified
+    w.declare(TAIWAN, 2 * DAY)
+    w.buy(consent, units=2, salt=23 << KEY_BITS, urgent=True)
+    w.tariff.declare_emergency(TAIWAN, 0, sender=p.regulator)
+    public = w.granted(w.record(kind=2, tier=1), tier=1, floorPrice=0)
+    series = w.buy(public, units=1000, salt=24 << KEY_BITS)
+    rental = w.buy(consent, form=RENTAL, end=w.now + 60 * DAY, salt=25 << KEY_BITS)
+    floor = w.granted(floorPrice=77 * DUT)
+    w.buy(floor, form=RENTAL, end=w.now + 90 * DAY, salt=26 << KEY_BITS)
+    # A week of much demand for series, then one of none.
+    w.evm.warp(WEEK - w.now % WEEK + DAY)
+    w.use(series, 600)
+    w.use(local, 3)
+    w.settle(series, local, rental)
+    t.move_scarcity(1, sender=p.stranger)  # there was demand in the week before
+    w.evm.warp(WEEK)
+    t.move_scarcity(2, sender=p.stranger)  # up
+    t.move_scarcity(1, sender=p.stranger)
+    w.buy(public, units=2, salt=27 << KEY_BITS)
+    w.evm.warp(WEEK)
+    w.record(kind=2, tier=1)
+    t.move_scarcity(2, sender=p.relay)  # down
+    t.move_scarcity(4, sender=p.relay)  # where it was
+    w.as_timelock(t, "set_scarcity", 2, 20_000)
+    w.as_timelock(t, "set_factor", FACTORS.index("commercial"), 30_000)
+    w.as_timelock(t, "set_factor", FACTORS.index("rental"), 4_000)
+    w.buy(
+        public,
+        units=2,
+        salt=28 << KEY_BITS,
+        purposes=duo_mask(["HMB"]) | duo_mask(["NPUNCU", "NCU"]),
+    )
+    again = w.buy(consent, form=RENTAL, end=w.now + 30 * DAY, salt=29 << KEY_BITS)
+    w.evm.warp(3600)
+    w.settle(rental, again)
+    marks.update(local=local, series=series, rental=rental, floor=floor)
+
+
+def _vouchers(w: World, marks: dict[str, object]) -> None:
+    """Calls that are acknowledged off the chain (R14), and licences that are topped up."""
+    e, p = w.evm, w.people
+    consent = w.granted()
+    kept = w.buy(consent, units=50, salt=w.keyed(30))
+    w.redeem(w.voucher(kept, 10))
+    w.market.top_up(kept, 20, sender=p.licensee)
+    w.use(kept, 2)
+    w.settle(kept)
+    short = w.buy(consent, units=9, salt=w.keyed(31), end=w.now + 2 * DAY)
+    e.warp(DAY)
+    acknowledged = w.now
+    w.redeem(w.voucher(kept, 60), w.voucher(short, 4))
+    e.warp(DAY + 60)
+    w.redeem(w.voucher(short, 6, time=acknowledged))  # after its end, within the window
+    w.settle(short)  # not closed yet
+    w.revoke(consent)
+    revoked = w.now
+    e.warp(DAY)
+    w.redeem(w.voucher(kept, 65, time=revoked))
+    w.settle(kept)
+    w.as_timelock(w.market, "set_window", 4 * DAY)
+    e.warp(2 * DAY + 3600)
+    w.redeem(w.voucher(kept, 66, time=revoked))  # the wider window counts
+    e.warp(2 * DAY)
+    w.settle(kept, short)
+    w.settle(kept)  # a closed one is passed over
+    w.as_timelock(w.market, "set_window", 2 * DAY)
+    open_ = w.granted()
+    paper = w.buy(open_, units=30, salt=w.keyed(32))
+    w.market.top_up(paper, 5, sender=p.licensee)
+    marks.update(kept=kept, short=short, paper=paper)
+    for ref in (kept, paper, marks["rental"]):
+        w.token.show(ref, sender=p.stranger)
+
+
+def _desks(w: World, marks: dict[str, object]) -> None:
+    """A desk takes deposits, gives some back, and sells at prices of its own (R12)."""
+    p, m = w.people, w.market
+    desk = w.desk(1000 * DUT)
+    consent = w.granted()
+    m.charge(p.other_licensee, 700 * DUT, sender=desk)
+    m.release(p.other_licensee, 100 * DUT, sender=desk)
+    orders = [
+        w.order(consent, units=5, salt=40 << KEY_BITS),
+        w.order(consent, form=FIXED, end=w.now + 300 * DAY, salt=41 << KEY_BITS),
+        w.order(consent, form=RENTAL, salt=42 << KEY_BITS),
+    ]
+    for order, price in zip(orders, (61 * DUT, 52 * DUT, 50 * DUT), strict=True):
+        terms = consent.values()
+        m.issue_licence(p.other_licensee, order, terms, [], price, sender=desk)
+    sold = {
+        "consent": consent.struct_hash(),
+        "record": consent.records,
+        "licensee": str(p.other_licensee),
+        "salt": 40 << KEY_BITS,
+    }
+    w.use(sold, 3)
+    w.settle(sold)
+    w.as_timelock(w.manager, "revokeRole", int(Role.DESK), desk)
+    marks.update(sold=sold, desk=desk)
+
+
+def _versions(w: World, marks: dict[str, object]) -> None:
+    """Statements about one file are corrected, and a record is destroyed (R6, R35)."""
+    p, tag = w.people, w.fresh("tag")
+    first = w.record(tag=tag)
+    second = w.register(tag=tag, previous=first, codes=w.fresh("codes"))
+    w.attest(second, completeness=81)
+    third = w.record(tag=tag, previous=second)
+    consent = w.granted(third)
+    ruined = w.buy(consent, units=6, salt=50 << KEY_BITS)
+    w.use(ruined, 2)
+    w.registry.destroy(third, w.fresh("certificate"), sender=p.custodian)
+    w.settle(ruined)  # what was earned stays owed
+    never = w.register()
+    w.registry.destroy(never, w.fresh("certificate"), sender=p.custodian)
+    marks.update(versions=(first, second, third), destroyed=third, ruined=ruined, lost=consent)
+
+
 def _parameters(w: World, marks: dict[str, object]) -> None:
     p = w.people
     rates = {"provider": 6500, "annotator": 2500, "platform": 1000, "levy": 400}
     w.as_timelock(w.market, "set_rates", rates)
     w.as_timelock(w.market, "set_platform", p.annotator)
-    w.as_timelock(w.market, "set_reference", 1, 60 * DUT)
+    w.as_timelock(w.tariff, "set_reference", 1, 60 * DUT)
     w.as_timelock(w.market, "set_agreement", b"\7" * 32)
     w.as_timelock(w.treasury, "set_ceiling", 11 * MILLION * DUT)
     w.as_timelock(w.treasury, "set_burn_share", 2500)
@@ -335,17 +483,19 @@ def _second_market(w: World, records: dict[str, bytes], marks: dict[str, object]
     w.use(held, 4)
     w.settle(held)  # epoch 1 still
     fresh = w.record(sender=p.stranger)
-    again = w.buy(consent, units=3, salt=6, agreement=b"\7" * 32)
+    again = w.buy(consent, units=3, salt=6 << KEY_BITS, agreement=b"\7" * 32)
     w.use(again, 2)
     w.settle(again, held)
     genomic = w.consent(
         records["genomic"], patient=str(p.other_patient), patientShare=7000, floorPrice=21 * DUT
     )
     w.grant(genomic, p.other_patient)
-    other = w.buy(genomic, sender=p.other_licensee, units=5, salt=7, agreement=b"\7" * 32)
+    other = w.buy(
+        genomic, sender=p.other_licensee, units=5, salt=7 << KEY_BITS, agreement=b"\7" * 32
+    )
     w.use(other, 5)
     w.settle(other)
-    running = w.buy(consent, form=FIXED, salt=8, agreement=b"\7" * 32)
+    running = w.buy(consent, form=FIXED, salt=8 << KEY_BITS, agreement=b"\7" * 32)
     w.evm.warp(12_345)
     w.settle(running)
     marks.update(fresh=fresh, running=running, again=again)
@@ -362,14 +512,14 @@ def _governance(w: World, marks: dict[str, object]) -> None:
     # A supervisor with a delay, whose operations wait in the manager.
     w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 3600)
     for licence, end in ((marks["held"], "execute"), (marks["again"], "cancel")):
-        data = w.market.abi.call("set_suspended", w.market.licence_id(licence), True)
+        data = w.market.abi.call("set_suspended", w.licence_id(licence), True)
         manager.schedule(w.market.address, data, 0, sender=p.stranger)
         e.warp(3600)
         if end == "execute":
             manager.execute(w.market.address, data, sender=p.stranger)
         else:
             manager.cancel(p.stranger, w.market.address, data, sender=p.stranger)
-    data = w.market.abi.call("set_suspended", w.market.licence_id(marks["again"]), False)
+    data = w.market.abi.call("set_suspended", w.licence_id(marks["again"]), False)
     manager.schedule(w.market.address, data, w.now + 5000, sender=p.stranger)
     w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 60)
     w.as_timelock(manager, "setRoleAdmin", int(Role.GUARDIAN), int(Role.COMPLIANCE))

@@ -19,6 +19,7 @@ def test_it_is_never_wrong(steps: list[int], questions: list[tuple[int, int]]) -
     for number, moment in questions:
         block = number % len(times)
         assert clock.before(block, moment) is (times[block] < moment)
+        assert clock.period(block, 3) == times[block] // 3
 
 
 @pytest.fixture
@@ -41,3 +42,16 @@ def test_neighbours_tell(asked: list[int]) -> None:
     assert asked == []
     assert clock.before(50, 501)
     assert asked == [50]
+
+
+def test_a_period_is_known_from_its_neighbours(asked: list[int]) -> None:
+    clock = Clock(lambda n: asked.append(n) or n * 10)
+    clock.learn(10, 100)
+    clock.learn(19, 190)
+    assert clock.period(15, 100) == 1
+    assert asked == []
+    clock.learn(20, 200)
+    assert clock.period(20, 100) == 2
+    clock.learn(30, 310)
+    assert clock.period(25, 100) == 2
+    assert asked == [25]

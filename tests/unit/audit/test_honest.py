@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from support.world import DAY, DUT, FIXED, World
+from support.world import DAY, DUT, FIXED, KEY_BITS, World
 
 from medtoken.audit import Clock, Ledger, Report, replay
 from medtoken.chain.abi import abi
@@ -41,6 +41,9 @@ def test_every_event_that_changes_the_ledger_is_in_the_story(honest) -> None:
         "ContributionToken.Approval",
         "ContributionToken.DelegateChanged",
         "ContributionToken.EIP712DomainChanged",
+        "LicenceToken.Approval",
+        "LicenceToken.ApprovalForAll",
+        "LicenceToken.Unlocked",
         "TimelockController.RoleAdminChanged",
         "UsageToken.EIP712DomainChanged",
     }
@@ -64,7 +67,7 @@ def test_the_books_are_what_the_contracts_say(honest, report) -> None:
     assert market["earnings"][p.patient]["withdrawn"] == str(5 * DUT)
     assert market["licensees"][p.licensee]["deposit"] == str(world.deposit_of(p.licensee))
     assert ledger["dut"]["gifts"] == {world.market.address: "11", world.treasury.address: "13"}
-    licence = market["licences"]["0x" + world.market.licence_id(honest.names.metered).hex()]
+    licence = market["licences"]["0x" + world.licence_id(honest.names.metered).hex()]
     assert (licence["used"], licence["settled_units"], licence["uses"]) == (17, 17, 4)
     assert licence["closed"]
     assert licence["refund"] == str(83 * 50 * DUT)
@@ -97,7 +100,7 @@ def test_a_consent_and_a_licence_tell_their_terms(honest, report) -> None:
     assert consent["revoked_at"] > 0
     assert not consent["cancelled"]
     assert [c["cancelled"] for c in market["consents"].values()].count(True) == 1
-    fixed = market["licences"]["0x" + honest.world.market.licence_id(honest.names.fixed).hex()]
+    fixed = market["licences"]["0x" + honest.world.licence_id(honest.names.fixed).hex()]
     assert fixed["form"] == "fixed term"
     assert fixed["settled_until"] == consent["revoked_at"]
 
@@ -121,7 +124,7 @@ def test_times_of_blocks_are_asked_only_where_a_rule_needs_them(recorded, histor
     for _ in range(10):
         recorded.use(ref)
         recorded.settle(ref)
-    fixed = recorded.buy(consent, form=FIXED, salt=9, end=recorded.now + DAY)
+    fixed = recorded.buy(consent, form=FIXED, salt=9 << KEY_BITS, end=recorded.now + DAY)
     bought = len(recorded.evm.times) - 1
     recorded.evm.warp(3600)
     recorded.settle(fixed)
@@ -144,7 +147,7 @@ def test_an_event_in_several_licences_of_one_settlement_makes_one_levy(
     recorded: World, auditing: Callable[[World], Report]
 ) -> None:
     consent = recorded.granted()
-    refs = [recorded.buy(consent, units=3, salt=salt) for salt in (1, 2, 3)]
+    refs = [recorded.buy(consent, units=3, salt=n << KEY_BITS) for n in (1, 2, 3)]
     for ref in refs:
         recorded.use(ref)
     recorded.settle(*refs)
@@ -155,7 +158,7 @@ def test_a_fixed_term_that_earns_less_than_a_grain_stays_in_step(
     recorded: World, auditing: Callable[[World], Report]
 ) -> None:
     """A settlement that pays nothing tells nothing, so it must change nothing either."""
-    recorded.as_timelock(recorded.market, "set_reference", 1, 85 * 10**9)
+    recorded.as_timelock(recorded.tariff, "set_reference", 1, 85 * 10**9)
     consent = recorded.granted(floorPrice=0)
     term = recorded.buy(consent, form=FIXED)
     recorded.evm.warp(1000)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.evm import Reverted
-from support.world import DUT, FIXED, METERED, World
+from support.world import DUT, FIXED, KEY_BITS, METERED, World
 
 ACTIONS = st.sampled_from(
     ["grant", "buy", "buy term", "use", "settle", "revoke", "wait", "withdraw", "reclaim", "issue"]
@@ -28,7 +28,7 @@ def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
             form = METERED if action == "buy" else FIXED
             units = n % 50 + 1 if action == "buy" else 0
             end = w.now + 1 + n * 1000
-            refs.append(w.buy(consent, form=form, units=units, end=end, salt=len(refs)))
+            refs.append(w.buy(consent, form=form, units=units, end=end, salt=len(refs) << KEY_BITS))
         case "use" if ref:
             w.use(ref, n % 7 + 1)
         case "settle" if ref:

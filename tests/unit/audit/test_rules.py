@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.world import DUT
 
 from medtoken.audit import rules
-from medtoken.chain.words import GRAIN, LicenceWord, RatesWord
-from medtoken.vocabulary import duo_mask
+from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
+from medtoken.vocabulary import Form, duo_mask
 
 RATES = RatesWord(7000, 2000, 1000, 500, 1)
 
@@ -51,30 +54,140 @@ def test_the_parts_always_make_the_price(
 
 
 @pytest.mark.parametrize(
-    ("units", "coefficient", "q", "tokens"),
+    ("units", "coefficient", "points", "tokens"),
     [
         (1000, 1000, 0, 100),
-        (1000, 1000, 100, 500),  # R1: one unit earns 100 to 500
-        (1000, 3000, 50, 900),
-        (3000, 1000, 25, 600),
-        (1000, 10, 100, 5),  # a basic item
+        (1000, 1000, 200, 500),  # R1: one unit earns 100 to 500
+        (1000, 3000, 100, 900),
+        (3000, 1000, 50, 600),
+        (1000, 10, 200, 5),  # a basic item
+        (1000, 1000, 161, 422),  # half a point of Q counts
     ],
 )
-def test_what_a_record_mints(units: int, coefficient: int, q: int, tokens: int) -> None:
-    assert rules.minted(units, coefficient, q, 0) == tokens * DUT
+def test_what_a_record_mints(units: int, coefficient: int, points: int, tokens: int) -> None:
+    assert rules.minted(units, coefficient, points, 0) == tokens * DUT
 
 
 def test_nothing_is_minted_below_the_least_quality() -> None:
-    assert rules.minted(1000, 1000, 19, 20) == 0
-    assert rules.minted(1000, 1000, 20, 20) == 180 * DUT
+    assert rules.minted(1000, 1000, 39, 20) == 0
+    assert rules.minted(1000, 1000, 40, 20) == 180 * DUT
+
+
+# The numbers of R13.
+RECORD = KindWord(50 * DUT, 10_000)
+FACTORS = FactorsWord(25_000, 5_000, 5_000, 10_000, 15_000, 13_000, 1_500, 3_000)
+NCU = duo_mask(["HMB", "NCU"])
+RESEARCH = rules.Scene(NCU, False, 2, False, False, Form.METERED)
+
+
+def price(dvi: int = 85, floor: int = 0, kind: KindWord = RECORD, **scene: object) -> int:
+    return rules.unit_price(kind, FACTORS, dvi, replace(RESEARCH, **scene), floor)
 
 
 def test_the_price_of_a_unit() -> None:
     """R13: reference by DVI/85, floored to a grain, never below the patient's floor."""
-    assert rules.unit_price(50 * DUT, 85, 0) == 50 * DUT
-    assert rules.unit_price(50 * DUT, 17, 0) == 10 * DUT
-    assert rules.unit_price(50 * DUT, 84, 0) == 49_411_764_705 * GRAIN
-    assert rules.unit_price(50 * DUT, 17, 11 * DUT) == 11 * DUT
+    assert price() == 50 * DUT
+    assert price(17) == 10 * DUT
+    assert price(84) == 49_411_764_705 * GRAIN
+    assert price(17, 11 * DUT) == 11 * DUT
+
+
+@pytest.mark.parametrize(
+    ("scene", "cost"),
+    [
+        ({"purposes": duo_mask(["HMB"])}, 125),
+        ({"purposes": duo_mask(["HMB", "NPUNCU"])}, 50),
+        ({"purposes": duo_mask(["HMB", "NPU"])}, 125),
+        ({"urgent": True}, 25),
+        ({"tier": 1}, 25),
+        ({"tier": 3}, 75),
+        ({"in_region": True}, 65),
+        ({"certified": True}, 42.5),
+        ({"form": Form.RENTAL}, 15),
+        ({"form": Form.FIXED_TERM}, 50),
+        ({"in_region": True, "purposes": 1 << 6, "tier": 3, "certified": True}, 207.1875),
+    ],
+)
+def test_every_factor_of_a_price(scene: dict[str, object], cost: float) -> None:
+    assert price(**scene) == int(cost * 10_000) * (DUT // 10_000)
+
+
+def test_genomes_cost_what_the_rules_say() -> None:
+    """R13: genomic at DVI 85: 20, commercial 50."""
+    genome = KindWord(20 * DUT, 10_000)
+    assert price(kind=genome) == 20 * DUT
+    assert price(kind=genome, purposes=duo_mask(["GRU"])) == 50 * DUT
+
+
+def test_scarcity_multiplies_and_what_has_no_reference_is_not_for_sale() -> None:
+    assert price(kind=KindWord(50 * DUT, 100_000)) == 500 * DUT
+    assert price(kind=KindWord(50 * DUT, 5_000)) == 25 * DUT
+    assert price(kind=KindWord(0, 10_000), floor=DUT) == 0
+    assert price(0, floor=DUT) == 0
+
+
+def test_a_rental_takes_its_share_of_the_floor_too() -> None:
+    assert price(floor=100 * DUT, form=Form.RENTAL) == 30 * DUT
+
+
+@given(
+    st.integers(85 * GRAIN, 10**24),
+    st.integers(1, 100),
+    st.integers(5_000, 100_000),
+    st.booleans(),
+    st.booleans(),
+    st.integers(1, 3),
+)
+def test_factors_are_applied_exactly_and_floored_once(
+    reference: int, dvi: int, scarcity: int, commercial: bool, certified: bool, tier: int
+) -> None:
+    exact = Fraction(reference * dvi, 85) * Fraction(scarcity, 10_000)
+    exact *= Fraction(5, 2) if commercial else 1
+    exact *= {1: Fraction(1, 2), 2: Fraction(1), 3: Fraction(3, 2)}[tier]
+    exact *= Fraction(17, 20) if certified else 1
+    purposes = duo_mask(["HMB"]) if commercial else NCU
+    found = price(
+        dvi, kind=KindWord(reference, scarcity), purposes=purposes, certified=certified, tier=tier
+    )
+    assert 0 <= exact - found < GRAIN
+    assert found % GRAIN == 0
+
+
+@pytest.mark.parametrize(
+    ("last", "before", "supply", "previous", "scarcity"),
+    [
+        (126, 100, 1, 1, 11_000),
+        (125, 100, 1, 1, 10_000),  # not over 5/4
+        (79, 100, 1, 1, 9_000),
+        (80, 100, 1, 1, 10_000),  # not under 4/5
+        (0, 0, 9, 3, 10_000),
+        (100, 100, 2, 1, 9_000),  # as much money for twice the records
+        (100, 100, 1, 2, 11_000),
+        (5, 0, 0, 0, 11_000),
+    ],
+)
+def test_scarcity_follows_demand_for_each_record(
+    last: int, before: int, supply: int, previous: int, scarcity: int
+) -> None:
+    assert rules.moved(10_000, last, before, supply, previous) == scarcity
+
+
+def test_scarcity_stays_within_its_bounds() -> None:
+    assert rules.moved(99_000, 2, 1, 1, 1) == 100_000
+    assert rules.moved(5_100, 1, 2, 1, 1) == 5_000
+
+
+@pytest.mark.parametrize(
+    ("total", "units", "fine"),
+    [(50, 1, True), (100, 2, True), (99, 2, False), (49, 1, False), (0, 1, False), (50, 0, False)],
+)
+def test_what_a_desk_may_ask(total: int, units: int, fine: bool) -> None:
+    assert rules.desk_price(total * DUT, units, 50 * DUT) is fine
+
+
+def test_a_desk_asks_for_whole_grains() -> None:
+    assert rules.desk_price(2 * GRAIN, 2, 0)
+    assert not rules.desk_price(GRAIN, 2, 0)
 
 
 @pytest.mark.parametrize(
