@@ -388,8 +388,8 @@ def _consent_json(consent: Consent) -> dict[str, Any]:
 
 def _consent_of(entry: dict[str, Any]) -> Consent:
     words = ("records", "diseases", "fields")
-    fields: dict[str, Any] = {k: bytes.fromhex(v) if k in words else v for k, v in entry.items()}
-    return Consent(**fields)
+    values: dict[str, Any] = {k: bytes.fromhex(v) if k in words else v for k, v in entry.items()}
+    return Consent(**values)
 
 
 def _sha256(path: Path) -> str:

@@ -15,13 +15,15 @@ from itertools import count
 from typing import Any
 
 import pytest
+from eth_abi import encode
 from eth_account import Account
 from eth_utils import keccak
 
 from medtoken import vocabulary
 from medtoken.chain.abi import abi
 from medtoken.deploy.plan import PEOPLE, agreement_hash, load_params
-from medtoken.messages import Consent, Domain, Revocation, Withdrawal
+from medtoken.deploy.roles import Role
+from medtoken.messages import Consent, Domain, Revocation, Voucher, Withdrawal
 from support.evm import CHAIN_ID, PROXY, Contract, Evm, Reverted, deploy_suite
 
 DUT = 10**18
@@ -29,8 +31,10 @@ DAY = 86_400
 YEAR = 365 * DAY
 ZERO = "0x" + "00" * 20
 NONE = bytes(32)
-TAIWAN = 158
-FIXED, METERED = 1, 2
+TAIWAN, JAPAN = 158, 392
+FIXED, METERED, RENTAL = 1, 2, 3
+# The low bits of a licence's salt name the key that signs its vouchers (R14).
+KEY_BITS = 160
 MILLION = 10**6
 
 # Fields of packed words: name → (lowest bit, width).
@@ -65,6 +69,12 @@ METER_FIELDS = {
     "used": (176, 40),
     "settled": (216, 40),
 }
+KIND_FIELDS = {
+    "reference": (0, 96),
+    "scarcity": (96, 32),
+    "week": (128, 32),
+    "rest": (160, 96),
+}
 RATES_FIELDS = {
     "provider": (0, 16),
     "annotator": (16, 16),
@@ -85,7 +95,8 @@ RECORD_FIELDS = {
     "attested": (238, 1),
     "minted": (239, 1),
     "superseded": (240, 1),
-    "rest": (241, 15),
+    "destroyed": (241, 1),
+    "rest": (242, 14),
 }
 
 
@@ -136,10 +147,12 @@ class People:
     credentials: Actor
     supervisor: Actor
     guardian: Actor
+    regulator: Actor
     # participants
     patient: Actor
     other_patient: Actor
     licensee: Actor
+    meter: Actor  # signs the licensee's vouchers
     other_licensee: Actor
     custodian: Actor
     other_custodian: Actor
@@ -156,7 +169,7 @@ def people() -> People:
 
 
 @contextmanager
-def refused(sentence: str) -> Iterator[None]:
+def reverts(sentence: str) -> Iterator[None]:
     """The call inside reverts with exactly this sentence."""
     with pytest.raises(Reverted) as caught:
         yield
@@ -179,6 +192,9 @@ class World:
         self.market = self.suite["DataMarket"]
         self.registry = self.suite["RecordRegistry"]
         self.treasury = self.suite["Treasury"]
+        self.tariff = self.suite["Tariff"]
+        self.view = self.suite["LicenceView"]
+        self.token = self.suite["LicenceToken"]
         self.dut = self.suite["UsageToken"]
         self.dct = self.suite["ContributionToken"]
         self.manager = self.suite["AccessManager"]
@@ -255,7 +271,10 @@ class World:
     # ------------------------------------------------------------- records
 
     def draft(self, **changes: Any) -> dict[str, Any]:
-        """A well-formed draft of the patient's health record, annotated."""
+        """A well-formed draft of the patient's health record, annotated.
+
+        It lives in Japan and is used in Taiwan, where its price is the reference itself (R13).
+        """
         return {
             "owner": self.people.patient,
             "fingerprint": self.fresh("fingerprint"),
@@ -265,7 +284,7 @@ class World:
             "size": 123_456,
             "kind": 1,
             "tier": 2,
-            "region": TAIWAN,
+            "region": JAPAN,
             "codes": self.fresh("codes"),
             "annotator": self.number(self.people.annotator),
             "previous": NONE,
@@ -339,8 +358,8 @@ class World:
     # ------------------------------------------------------------- licences
 
     def order(self, consent: Consent, **changes: Any) -> dict[str, Any]:
-        """An order for ten units that fits the consent; ``form=FIXED`` makes it one of 90 days."""
-        fixed = changes.get("form") == FIXED
+        """An order for ten units that fits the consent; another form makes it one of 90 days."""
+        fixed = changes.get("form") in (FIXED, RENTAL)
         return {
             "record": consent.records,
             "form": METERED,
@@ -348,6 +367,7 @@ class World:
             "end": self.now + 90 * DAY,
             "purposes": vocabulary.duo_mask(["HMB", "NCU"]),
             "diseases": NONE,
+            "urgent": False,
             "maxPrice": 2**256 - 1,
             "agreement": agreement_hash(),
             "salt": 0,
@@ -380,15 +400,73 @@ class World:
     def settle(self, *refs: dict[str, Any]) -> None:
         self.market.settle(list(refs), sender=self.people.relay)
 
+    def licence_id(self, ref: dict[str, Any]) -> bytes:
+        """The hash of what names a licence."""
+        kinds = ["bytes32", "bytes32", "address", "uint256"]
+        return keccak(encode(kinds, [ref["consent"], ref["record"], ref["licensee"], ref["salt"]]))
+
     def licence(self, ref: dict[str, Any]) -> int:
         """The stored word of a licence."""
-        return int(self.market.licence_word(self.market.licence_id(ref)))
+        return int(self.market.licence_word(self.licence_id(ref)))
 
     def meter(self, ref: dict[str, Any]) -> dict[str, int]:
         return unpack(self.licence(ref), METER_FIELDS)
 
     def term(self, ref: dict[str, Any]) -> dict[str, int]:
         return unpack(self.licence(ref), TERM_FIELDS)
+
+    # ------------------------------------------------------------- prices (R13)
+
+    def quote(self, record: bytes, **changes: Any) -> dict[str, Any]:
+        """What a metered unit for research in Taiwan costs, and every factor."""
+        ask = {
+            "record": record,
+            "form": METERED,
+            "purposes": vocabulary.duo_mask(["HMB", "NCU"]),
+            "urgent": False,
+            "floorPrice": 0,
+            "region": TAIWAN,
+            "certified": False,
+        }
+        return dict(self.tariff.quote(ask | changes))
+
+    def reference(self, kind: int) -> int:
+        return unpack(self.tariff.kind_word(kind), KIND_FIELDS)["reference"]
+
+    def scarcity(self, kind: int) -> int:
+        return unpack(self.tariff.kind_word(kind), KIND_FIELDS)["scarcity"]
+
+    def declare(self, region: int = JAPAN, seconds: int = 30 * DAY) -> None:
+        """Declare a public-health emergency where records live."""
+        regulator = self.people.regulator
+        self.tariff.declare_emergency(region, self.now + seconds, sender=regulator)
+
+    # ------------------------------------------------------------- vouchers (R14)
+
+    def keyed(self, number: int = 0, key: str | None = None) -> int:
+        """The salt of a licence that takes vouchers of ``key``, the licensee's meter by default."""
+        return int(key or self.people.meter, 16) | number << KEY_BITS
+
+    def voucher(
+        self, ref: dict[str, Any], units: int, time: int | None = None, signer: Actor | None = None
+    ) -> dict[str, Any]:
+        """What the licensee's meter acknowledges: units used in all until a time, now by default."""
+        message = Voucher(self.licence_id(ref), units, self.now if time is None else time)
+        signature = message.sign((signer or self.people.meter).key, self.domain)
+        return {"ref": ref, "units": units, "time": message.time, "signature": signature}
+
+    def redeem(self, *vouchers: dict[str, Any], sender: str | None = None) -> None:
+        self.market.redeem_vouchers(list(vouchers), sender=sender or self.people.relay)
+
+    # ------------------------------------------------------------- desks
+
+    def desk(self, deposit: int = 0) -> Actor:
+        """A contract that sells in another form, as an account: it holds the desk role and a deposit."""
+        desk = self.new_actor()
+        self.as_timelock(self.manager, "grantRole", int(Role.DESK), desk, 0)
+        if deposit:
+            self.market.deposit(desk, deposit, sender=self.people.licensee)
+        return desk
 
     # ------------------------------------------------------------- money
 

@@ -8,7 +8,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak
 from support.evm import Evm, deploy_suite
-from support.world import DAY, DUT, NONE, World, refused
+from support.world import DAY, DUT, NONE, World, reverts
 
 from medtoken.deploy.plan import Params
 from medtoken.deploy.roles import Role
@@ -36,20 +36,20 @@ def test_a_delayed_caller_announces_waits_and_executes_through_the_manager(
     data = market.abi.call("pause")
     selector = market.abi.selector("pause")
     assert manager.canCall(delayed, market.address, selector) == (False, 3600)
-    with refused(DIRECT):
+    with reverts(DIRECT):
         market.pause(sender=delayed)
     operation = _operation(delayed, market.address, data)
-    with refused(f"AccessManagerNotScheduled({operation})"):
+    with reverts(f"AccessManagerNotScheduled({operation})"):
         manager.execute(market.address, data, sender=delayed)
     manager.schedule(market.address, data, 0, sender=delayed)
     bare.evm.warp(3599)
-    with refused(f"AccessManagerNotReady({operation})"):
+    with reverts(f"AccessManagerNotReady({operation})"):
         manager.execute(market.address, data, sender=delayed)
     bare.evm.warp(1)
     manager.execute(market.address, data, sender=delayed)
     assert market.rates_word() >> 80 == 1
     assert "PauseChanged" in bare.evm.events()
-    with refused(f"AccessManagerNotScheduled({operation})"):
+    with reverts(f"AccessManagerNotScheduled({operation})"):
         manager.execute(market.address, data, sender=delayed)
 
 
@@ -59,7 +59,7 @@ def test_what_was_announced_for_one_call_allows_no_other(bare: World, delayed: s
     bare.evm.warp(3600)
     other = market.abi.call("unpause")
     selector = market.abi.selector("unpause")
-    with refused(f"AccessManagerUnauthorizedCall({delayed}, {market.address}, {selector})"):
+    with reverts(f"AccessManagerUnauthorizedCall({delayed}, {market.address}, {selector})"):
         manager.execute(market.address, other, sender=delayed)
 
 
@@ -71,9 +71,9 @@ def test_a_stranger_cannot_execute_what_another_announced(bare: World, delayed: 
     stranger = bare.people.stranger
     selector = market.abi.selector("pause")
     unauthorized = f"AccessManagerUnauthorizedCall({stranger}, {market.address}, {selector})"
-    with refused(unauthorized):
+    with reverts(unauthorized):
         manager.execute(market.address, data, sender=stranger)
-    with refused(unauthorized):
+    with reverts(unauthorized):
         manager.schedule(market.address, data, 0, sender=stranger)
 
 
@@ -88,7 +88,7 @@ def test_the_managers_own_right_is_nobodys_way_in(bare: World) -> None:
         data = contract.abi.call(function, *args)
         for who in (people.stranger, people.operator, people.guardian):
             selector = contract.abi.selector(function)
-            with refused(f"AccessManagerUnauthorizedCall({who}, {contract.address}, {selector})"):
+            with reverts(f"AccessManagerUnauthorizedCall({who}, {contract.address}, {selector})"):
                 bare.manager.execute(contract.address, data, sender=who)
 
 
@@ -98,7 +98,7 @@ def test_a_closed_target_refuses_its_roles_and_still_pays(world: World) -> None:
     consent = world.granted()
     ref = world.buy(consent)
     world.as_timelock(world.manager, "setTargetClosed", world.market.address, True)
-    with refused(DIRECT):
+    with reverts(DIRECT):
         world.market.pause(sender=people.guardian)
     world.use(ref, 5)
     world.settle(ref)
@@ -120,17 +120,17 @@ def slow() -> World:
     world.evm = Evm()
     world.params = params
     world.suite = deploy_suite(world.evm, params, base.people.deployer)
-    world.market = world.suite["DataMarket"]
+    world.market, world.tariff = world.suite["DataMarket"], world.suite["Tariff"]
     world.timelock = world.suite["TimelockController"]
     return world
 
 
 def test_a_parameter_changes_after_the_delay_by_anybodys_execution(slow: World) -> None:
     with slow.evm.anchor():
-        people, timelock, market = slow.people, slow.timelock, slow.market
-        data = market.abi.call("set_reference", 1, 60 * DUT)
-        call = (market.address, 0, data, NONE, NONE)
-        with refused(f"TimelockInsufficientDelay({2 * DAY - 1}, {2 * DAY})"):
+        people, timelock, tariff = slow.people, slow.timelock, slow.tariff
+        data = tariff.abi.call("set_reference", 1, 60 * DUT)
+        call = (tariff.address, 0, data, NONE, NONE)
+        with reverts(f"TimelockInsufficientDelay({2 * DAY - 1}, {2 * DAY})"):
             timelock.schedule(*call, 2 * DAY - 1, sender=people.operator)
         timelock.schedule(*call, 2 * DAY, sender=people.operator)
         slow.evm.warp(2 * DAY - 1)
@@ -138,7 +138,7 @@ def test_a_parameter_changes_after_the_delay_by_anybodys_execution(slow: World) 
             timelock.execute(*call, sender=people.operator)
         slow.evm.warp(1)
         timelock.execute(*call, sender=people.stranger)
-        assert market.reference(1) == 60 * DUT
+        assert slow.reference(1) == 60 * DUT
 
 
 def test_only_the_operator_proposes_and_cancels(bare: World) -> None:
@@ -150,12 +150,12 @@ def test_only_the_operator_proposes_and_cancels(bare: World) -> None:
         who = getattr(people, name)
         if who == people.operator:
             continue
-        with refused(f"AccessControlUnauthorizedAccount({who}, {proposer})"):
+        with reverts(f"AccessControlUnauthorizedAccount({who}, {proposer})"):
             timelock.schedule(*call, 0, sender=who)
     timelock.schedule(*call, 0, sender=people.operator)
     operation = timelock.hashOperation(*call)
     for who in (people.stranger, people.deployer, people.guardian):
-        with refused(f"AccessControlUnauthorizedAccount({who}, {canceller})"):
+        with reverts(f"AccessControlUnauthorizedAccount({who}, {canceller})"):
             timelock.cancel(operation, sender=who)
     timelock.cancel(operation, sender=people.operator)
     with pytest.raises(Exception, match="TimelockUnexpectedOperationState"):
@@ -164,11 +164,11 @@ def test_only_the_operator_proposes_and_cancels(bare: World) -> None:
 
 def test_the_operator_has_no_power_without_the_timelock(bare: World) -> None:
     operator = bare.people.operator
-    with refused(DIRECT):
+    with reverts(DIRECT):
         bare.market.set_platform(operator, sender=operator)
-    with refused(f"AccessManagerUnauthorizedAccount({operator}, 0)"):
+    with reverts(f"AccessManagerUnauthorizedAccount({operator}, 0)"):
         bare.manager.grantRole(1, operator, 0, sender=operator)
-    with refused(f"TimelockUnauthorizedCaller({operator})"):
+    with reverts(f"TimelockUnauthorizedCaller({operator})"):
         bare.timelock.updateDelay(0, sender=operator)
 
 
@@ -178,5 +178,5 @@ def test_the_timelock_administers_itself_alone(bare: World) -> None:
     for name in bare.people.__dataclass_fields__:
         who = getattr(bare.people, name)
         assert not bare.timelock.hasRole(admin, who)
-        with refused(f"AccessControlUnauthorizedAccount({who}, {admin})"):
+        with reverts(f"AccessControlUnauthorizedAccount({who}, {admin})"):
             bare.timelock.grantRole(admin, who, sender=who)

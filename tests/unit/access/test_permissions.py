@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from support.evm import Contract
-from support.world import DUT, NONE, ZERO, World, refused
+from support.world import DUT, NONE, ZERO, World, reverts
 
 from medtoken import artifacts
 from medtoken.chain.abi import Entry
@@ -47,13 +47,18 @@ TABLE: dict[str, dict[str, Kind]] = {
         "reclaim": K.OWN,
         "buy_licence": K.OWN,
         "use_licence": K.OWN,
+        "top_up": K.OWN,
+        "redeem_vouchers": K.SIGNED,
         "settle": K.OPEN,
+        "issue_licence": K.RESTRICTED,
+        "charge": K.RESTRICTED,
+        "release": K.RESTRICTED,
         "set_licensee": K.RESTRICTED,
         "set_suspended": K.RESTRICTED,
         "set_agreement": K.RESTRICTED,
         "set_rates": K.RESTRICTED,
         "set_platform": K.RESTRICTED,
-        "set_reference": K.RESTRICTED,
+        "set_window": K.RESTRICTED,
         "pause": K.RESTRICTED,
         "unpause": K.RESTRICTED,
     },
@@ -62,11 +67,21 @@ TABLE: dict[str, dict[str, Kind]] = {
         "register": K.ACCREDITED,
         "register_batch": K.ACCREDITED,
         "attest": K.ACCREDITED,
+        "destroy": K.ACCREDITED,
         "register_from_batch": K.OPEN,
         "accredit": K.RESTRICTED,
         "move": K.RESTRICTED,
         "set_coefficient": K.RESTRICTED,
         "set_min_quality": K.RESTRICTED,
+    },
+    "Tariff": {
+        "initialize": K.ONCE,
+        "move_scarcity": K.OPEN,
+        "declare_emergency": K.RESTRICTED,
+        "set_reference": K.RESTRICTED,
+        "set_scarcity": K.RESTRICTED,
+        "set_factor": K.RESTRICTED,
+        "bind_market": K.RESTRICTED,
     },
     "Treasury": {
         "initialize": K.ONCE,
@@ -98,6 +113,12 @@ TABLE: dict[str, dict[str, Kind]] = {
         "bindMinter": K.RESTRICTED,
         "burn": K.RESTRICTED,
         "recover": K.RESTRICTED,
+    },
+    "LicenceView": {},
+    "LicenceToken": {
+        "show": K.OPEN,
+        "transferFrom": K.NEVER,
+        "safeTransferFrom": K.NEVER,
     },
 }
 SUITE = sorted(TABLE)
@@ -219,7 +240,7 @@ def test_everybody_else_is_refused_before_anything_is_looked_at(
         sentence = (
             f"AccessManagedUnauthorized({who})" if solidity else "access: caller may not do this"
         )
-        with refused(sentence):
+        with reverts(sentence):
             bare.evm.transact(who, target.address, data)
         tried += 1
     assert tried >= len(bare.people.__dataclass_fields__) - 1
@@ -247,7 +268,7 @@ def test_the_holder_gets_past_the_permission(bare: World, contract: str, functio
 def test_a_role_taken_away_is_gone(bare: World) -> None:
     people = bare.people
     bare.as_timelock(bare.manager, "revokeRole", int(Role.GUARDIAN), people.guardian)
-    with refused("access: caller may not do this"):
+    with reverts("access: caller may not do this"):
         bare.market.pause(sender=people.guardian)
 
 
@@ -270,20 +291,21 @@ def test_an_accredited_function_refuses_everybody_without_the_capability(
     people = world.people
     allowed = {
         "attest": {people.attester},
+        "destroy": {people.custodian, people.other_custodian},
         "register": {people.custodian, people.other_custodian},
         "register_batch": {people.custodian, people.other_custodian},
     }[function]
     for name in people.__dataclass_fields__:
         who = getattr(people, name)
         if who not in allowed:
-            with refused("institutions: the caller is not accredited for this"):
+            with reverts("institutions: the caller is not accredited for this"):
                 _call(world, contract, function, who)
 
 
 @pytest.mark.parametrize("contract", [c for c, t in TABLE.items() if Kind.ONCE in t.values()])
 def test_nobody_initialises_again(bare: World, contract: str) -> None:
     for who in (bare.people.deployer, bare.people.stranger, bare.people.operator):
-        with refused("initializer: done before"):
+        with reverts("initializer: done before"):
             _call(bare, contract, "initialize", who)
 
 
@@ -291,9 +313,9 @@ def test_nobody_initialises_again(bare: World, contract: str) -> None:
 def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
     for name in bare.people.__dataclass_fields__:
         who = getattr(bare.people, name)
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             bare.suite[token].setAuthority(who, sender=who)
-        with refused(f"AccessManagerUnauthorizedAccount({who}, 0)"):
+        with reverts(f"AccessManagerUnauthorizedAccount({who}, 0)"):
             bare.manager.updateAuthority(bare.suite[token].address, who, sender=who)
 
 
@@ -305,6 +327,9 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
     consent = world.granted()
     unbrought = world.consent(world.record())
     ref = world.buy(consent)
+    keyed = world.buy(consent, salt=world.keyed())
+    shown = world.token.show(ref)
+    world.tariff.move_scarcity(1)
     late = world.now + 60
     m, d, c = world.market, world.dut, world.dct
     not_owner = "signature: not by its owner"
@@ -330,7 +355,24 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
                 (ref["consent"], ref["record"], ref["salt"], 1),
                 "licence: unknown licence",
             ),
+            "top_up": ((ref, 1), "licence: unknown licence"),
+            "redeem_vouchers": (
+                ([world.voucher(keyed, 1, signer=stranger)],),
+                not_owner,
+            ),
             "settle": (([ref | {"licensee": str(stranger)}],), "licence: unknown licence"),
+        },
+        "Tariff": {"move_scarcity": ((1,), "tariff: it moved this week")},
+        "LicenceToken": {
+            "show": ((ref | {"licensee": str(stranger)},), "licence token: unknown licence"),
+            "transferFrom": (
+                (licensee, stranger, shown),
+                f"ERC721InsufficientApproval({stranger}, {shown})",
+            ),
+            "safeTransferFrom": (
+                (licensee, stranger, shown, b""),
+                f"ERC721InsufficientApproval({stranger}, {shown})",
+            ),
         },
         "RecordRegistry": {
             "register_from_batch": ((1, NONE, world.draft(), []), "registry: unknown batch")
@@ -372,7 +414,7 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
     assert (m.name, d.name, c.name) == ("DataMarket", "UsageToken", "ContributionToken")
     for contract, calls in attempts.items():
         for function, (args, sentence) in calls.items():
-            with refused(sentence):
+            with reverts(sentence):
                 getattr(world.suite[contract], function)(*args, sender=stranger)
 
 
@@ -389,7 +431,7 @@ def test_compliance_names_exchanges_and_admin_all_others(bare: World) -> None:
             who = getattr(people, name)
             if who in holders(bare, admin):
                 continue
-            with refused(f"AccessManagerUnauthorizedAccount({who}, {int(admin)})"):
+            with reverts(f"AccessManagerUnauthorizedAccount({who}, {int(admin)})"):
                 bare.manager.grantRole(int(role), people.stranger, 0, sender=who)
     bare.manager.grantRole(int(Role.EXCHANGE), people.stranger, 0, sender=people.compliance)
     assert bare.manager.hasRole(int(Role.EXCHANGE), people.stranger) == (True, 0)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 from support.evm import CHAIN_ID
-from support.world import DUT, ZERO, World, refused
+from support.world import DUT, ZERO, World, reverts
 
 NOT_TRANSFERABLE = "soulbound: not transferable"
 NO_DELEGATION = "soulbound: votes cannot be delegated"
@@ -24,30 +24,30 @@ def _holds(world: World) -> None:
 def test_no_transfer_by_anybody_to_anybody(world: World, amount: int) -> None:
     people = world.people
     for to in (people.other_patient, people.patient, world.market.address, world.dct.address):
-        with refused(NOT_TRANSFERABLE):
+        with reverts(NOT_TRANSFERABLE):
             world.dct.transfer(to, amount, sender=people.patient)
-    with refused(f"ERC20InvalidReceiver({ZERO})"):
+    with reverts(f"ERC20InvalidReceiver({ZERO})"):
         world.dct.transfer(ZERO, amount, sender=people.patient)
 
 
 def test_no_allowance_and_nothing_moves_without_one(world: World) -> None:
     people = world.people
     for spender in (people.stranger, people.patient, world.market.address):
-        with refused(NOT_TRANSFERABLE):
+        with reverts(NOT_TRANSFERABLE):
             world.dct.approve(spender, 1, sender=people.patient)
     assert world.dct.allowance(people.patient, people.stranger) == 0
-    with refused(f"ERC20InsufficientAllowance({people.stranger}, 0, 1)"):
+    with reverts(f"ERC20InsufficientAllowance({people.stranger}, 0, 1)"):
         world.dct.transferFrom(people.patient, people.stranger, 1, sender=people.stranger)
-    with refused(NOT_TRANSFERABLE):
+    with reverts(NOT_TRANSFERABLE):
         world.dct.transferFrom(people.patient, people.stranger, 0, sender=people.stranger)
-    with refused(f"ERC20InsufficientAllowance({people.patient}, 0, 1)"):
+    with reverts(f"ERC20InsufficientAllowance({people.patient}, 0, 1)"):
         world.dct.transferFrom(people.patient, people.other_patient, 1, sender=people.patient)
 
 
 def test_votes_are_not_delegated_not_even_to_oneself(world: World) -> None:
     people = world.people
     for to in (people.stranger, people.patient, ZERO):
-        with refused(NO_DELEGATION):
+        with reverts(NO_DELEGATION):
             world.dct.delegate(to, sender=people.patient)
     assert world.dct.delegates(people.patient) == people.patient
 
@@ -70,7 +70,7 @@ def test_nor_by_signature(world: World) -> None:
     }
     message = {"delegatee": str(people.stranger), "nonce": 0, "expiry": expiry}
     signed = Account.sign_typed_data(people.patient.key, domain, types, message)
-    with refused(NO_DELEGATION):
+    with reverts(NO_DELEGATION):
         world.dct.delegateBySig(
             people.stranger, 0, expiry, signed.v, signed.r.to_bytes(32), signed.s.to_bytes(32)
         )
@@ -96,17 +96,17 @@ def test_only_the_registry_mints(world: World) -> None:
         people.custodian,
         people.operator,
     ):
-        with refused("soulbound: only the bound minter mints"):
+        with reverts("soulbound: only the bound minter mints"):
             world.dct.mint(who, 1, sender=who)
-    with refused("soulbound: only the bound minter mints"):
+    with reverts("soulbound: only the bound minter mints"):
         world.as_timelock(world.dct, "mint", people.stranger, 1)
 
 
 def test_the_minter_is_bound_for_ever(world: World) -> None:
-    with refused("soulbound: the minter is already bound"):
+    with reverts("soulbound: the minter is already bound"):
         world.as_timelock(world.dct, "bindMinter", world.people.stranger)
     for who in (world.people.stranger, world.people.operator):
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             world.dct.bindMinter(who, sender=who)
 
 
@@ -114,15 +114,15 @@ def test_a_new_token_names_its_minter_once_and_not_nobody(world: World) -> None:
     people = world.people
     manager = world.evm.deploy("AccessManager", people.deployer, sender=people.deployer)
     token = world.evm.deploy("ContributionToken", manager.address, sender=people.deployer)
-    with refused("soulbound: only the bound minter mints"):
+    with reverts("soulbound: only the bound minter mints"):
         token.mint(people.stranger, 1, sender=people.deployer)
-    with refused("soulbound: no minter is named"):
+    with reverts("soulbound: no minter is named"):
         token.bindMinter(ZERO, sender=people.deployer)
     token.bindMinter(people.relay, sender=people.deployer)
     assert world.evm.event("MinterBound") == {"minter": people.relay}
     token.mint(people.patient, 5, sender=people.relay)
     assert token.balanceOf(people.patient) == 5
-    with refused(f"ERC20InvalidReceiver({ZERO})"):
+    with reverts(f"ERC20InvalidReceiver({ZERO})"):
         token.mint(ZERO, 5, sender=people.relay)
 
 
@@ -135,7 +135,7 @@ def test_the_redemption_role_burns(world: World) -> None:
     world.dct.burn(people.patient, 40 * DUT, sender=role)
     assert world.evm.event("Transfer")["to"] == ZERO
     assert world.dct.balanceOf(people.patient) == 400 * DUT == world.dct.totalSupply()
-    with refused(f"ERC20InsufficientBalance({people.patient}, {400 * DUT}, {400 * DUT + 1})"):
+    with reverts(f"ERC20InsufficientBalance({people.patient}, {400 * DUT}, {400 * DUT + 1})"):
         world.dct.burn(people.patient, 400 * DUT + 1, sender=role)
 
 
@@ -154,7 +154,7 @@ def test_recovery_moves_all_of_one_wallet_and_its_votes(world: World) -> None:
     assert world.dct.balanceOf(people.patient) == world.dct.getVotes(people.patient) == 0
     assert world.dct.balanceOf(new) == world.dct.getVotes(new) == 440 * DUT
     assert world.dct.totalSupply() == 440 * DUT
-    with refused(NOT_TRANSFERABLE):
+    with reverts(NOT_TRANSFERABLE):
         world.dct.transfer(people.patient, 1, sender=new)
 
 
@@ -162,16 +162,16 @@ def test_recovery_names_another_wallet(world: World) -> None:
     people = world.people
     role = _role(world, 10)
     for new in (ZERO, people.patient):
-        with refused("soulbound: no new wallet is named"):
+        with reverts("soulbound: no new wallet is named"):
             world.dct.recover(people.patient, new, sender=role)
 
 
 def test_a_stranger_neither_burns_nor_recovers(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.patient, people.custodian, people.operator):
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             world.dct.burn(people.patient, 1, sender=who)
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             world.dct.recover(people.patient, who, sender=who)
 
 
@@ -208,5 +208,5 @@ def test_past_votes_are_checkpoints_by_time(world: World) -> None:
     assert world.dct.getPastTotalSupply(second) == 880 * DUT
     assert world.dct.clock() == world.now
     assert world.dct.CLOCK_MODE() == "mode=timestamp"
-    with refused(f"ERC5805FutureLookup({world.now}, {world.now})"):
+    with reverts(f"ERC5805FutureLookup({world.now}, {world.now})"):
         past(world.now)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.world import CONSENT_FIELDS, World, pack, refused
+from support.world import CONSENT_FIELDS, World, pack, reverts
 
 from medtoken.messages import Revocation
 
@@ -20,24 +20,24 @@ def test_a_cancelled_consent_leaves_a_tombstone(world: World) -> None:
 def test_it_can_never_be_granted_again(world: World) -> None:
     consent = world.consent(world.record())
     world.market.cancel_consent(consent.values(), b"", sender=world.people.patient)
-    with refused("consent: it was on chain before"):
+    with reverts("consent: it was on chain before"):
         world.grant(consent)
-    with refused("consent: it was revoked"):
+    with reverts("consent: it was revoked"):
         world.buy(consent)
 
 
 def test_it_cannot_be_cancelled_or_revoked_twice(world: World) -> None:
     consent = world.consent(world.record())
     world.market.cancel_consent(consent.values(), b"", sender=world.people.patient)
-    with refused("consent: it was on chain before"):
+    with reverts("consent: it was on chain before"):
         world.market.cancel_consent(consent.values(), b"", sender=world.people.patient)
-    with refused("consent: it was revoked"):
+    with reverts("consent: it was revoked"):
         world.revoke(consent)
 
 
 def test_one_on_the_chain_is_revoked_instead(world: World) -> None:
     consent = world.granted()
-    with refused("consent: it was on chain before"):
+    with reverts("consent: it was on chain before"):
         world.market.cancel_consent(consent.values(), b"", sender=world.people.patient)
 
 
@@ -46,7 +46,7 @@ def test_when_a_relay_grants_first_the_same_signature_still_revokes(world: World
     signature = Revocation(consent.struct_hash()).sign(world.people.patient.key, world.domain)
     world.grant(consent)
     world.market.revoke_consent(consent.struct_hash(), signature, sender=world.people.relay)
-    with refused("consent: it was revoked"):
+    with reverts("consent: it was revoked"):
         world.buy(consent)
 
 
@@ -55,7 +55,7 @@ def test_a_stranger_cannot_cancel_for_a_patient(world: World) -> None:
     stranger = world.people.stranger
     signature = Revocation(consent.struct_hash()).sign(stranger.key, world.domain)
     for proof in (b"", signature):
-        with refused("signature: not by its owner"):
+        with reverts("signature: not by its owner"):
             world.market.cancel_consent(consent.values(), proof, sender=stranger)
     assert world.grant(consent)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import DUT, ZERO, World, refused
+from support.world import DUT, ZERO, World, reverts
 
 
 def test_it_is_credited_to_whom_it_is_for_and_told(world: World) -> None:
@@ -30,18 +30,18 @@ def test_any_amount_of_base_units_is_kept(world: World) -> None:
 
 
 def test_nothing_is_no_deposit(world: World) -> None:
-    with refused("account: the amount is zero"):
+    with reverts("account: the amount is zero"):
         world.market.deposit(world.people.licensee, 0, sender=world.people.licensee)
 
 
 def test_nobody_is_no_account(world: World) -> None:
-    with refused("account: no account is named"):
+    with reverts("account: no account is named"):
         world.market.deposit(ZERO, 1, sender=world.people.licensee)
 
 
 def test_a_paused_market_takes_none(world: World) -> None:
     world.market.pause(sender=world.people.guardian)
-    with refused("market: paused"):
+    with reverts("market: paused"):
         world.market.deposit(world.people.licensee, 1, sender=world.people.licensee)
 
 
@@ -57,9 +57,9 @@ def test_more_than_the_payer_has_is_refused_before_it_can_spill(world: World, am
 def test_nobody_deposits_with_anothers_money(world: World) -> None:
     people = world.people
     assert world.dut.allowance(people.licensee, world.market.address) > 0
-    with refused("DUT: the account is not admitted"):
+    with reverts("DUT: the account is not admitted"):
         world.market.deposit(people.stranger, 0 + 1, sender=_approved(world, people.stranger))
-    with refused(f"ERC20InsufficientAllowance({world.market.address}, 0, 1)"):
+    with reverts(f"ERC20InsufficientAllowance({world.market.address}, 0, 1)"):
         world.market.deposit(people.stranger, 1, sender=people.custodian)
 
 
@@ -71,5 +71,5 @@ def _approved(world: World, who: str) -> str:
 def test_a_payer_who_is_frozen_is_refused(world: World) -> None:
     people = world.people
     world.dut.setFrozen(people.licensee, True, sender=people.sanctions)
-    with refused("DUT: the account is frozen"):
+    with reverts("DUT: the account is frozen"):
         world.market.deposit(people.other_licensee, 1, sender=people.licensee)

@@ -7,7 +7,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from support.evm import CHAIN_ID
-from support.world import DUT, Actor, World, refused
+from support.world import DUT, Actor, World, reverts
 
 
 def permit(
@@ -78,7 +78,7 @@ def test_a_stranger_cannot_use_anothers_permit(world: World) -> None:
     licensee = _poor(world)
     signed = permit(world, licensee, 5 * DUT)
     for who in (people.stranger, people.custodian):
-        with refused(f"ERC20InsufficientAllowance({world.market.address}, 0, {5 * DUT})"):
+        with reverts(f"ERC20InsufficientAllowance({world.market.address}, 0, {5 * DUT})"):
             world.market.deposit_with_permit(who, 5 * DUT, *signed, sender=who)
 
 
@@ -87,7 +87,7 @@ def test_after_a_front_run_a_stranger_still_cannot_take_the_allowance(world: Wor
     licensee = _poor(world)
     deadline, v, r, s = permit(world, licensee, 5 * DUT)
     world.dut.permit(licensee, world.market.address, 5 * DUT, deadline, v, r, s)
-    with refused(f"ERC20InsufficientAllowance({world.market.address}, 0, {5 * DUT})"):
+    with reverts(f"ERC20InsufficientAllowance({world.market.address}, 0, {5 * DUT})"):
         world.market.deposit(people.stranger, 5 * DUT, sender=people.stranger)
 
 
@@ -97,11 +97,11 @@ def test_a_permit_over_another_amount_late_or_replayed_is_worth_nothing(world: W
     late = permit(world, licensee, 5 * DUT, deadline=world.now - 1)
     other = permit(world, licensee, 6 * DUT)
     for signed in (late, other):
-        with refused(none):
+        with reverts(none):
             world.market.deposit_with_permit(licensee, 5 * DUT, *signed, sender=licensee)
     signed = permit(world, licensee, 5 * DUT)
     world.market.deposit_with_permit(licensee, 5 * DUT, *signed, sender=licensee)
-    with refused(none):
+    with reverts(none):
         world.market.deposit_with_permit(licensee, 5 * DUT, *signed, sender=licensee)
 
 
@@ -109,12 +109,12 @@ def test_a_paused_market_keeps_the_permit_unused(world: World) -> None:
     licensee = _poor(world)
     signed = permit(world, licensee, 5 * DUT)
     world.market.pause(sender=world.people.guardian)
-    with refused("market: paused"):
+    with reverts("market: paused"):
         world.market.deposit_with_permit(licensee, 5 * DUT, *signed, sender=licensee)
     assert world.dut.nonces(licensee) == 0
 
 
 def test_an_amount_of_zero_is_refused(world: World) -> None:
     licensee = _poor(world)
-    with refused("account: the amount is zero"):
+    with reverts("account: the amount is zero"):
         world.market.deposit_with_permit(licensee, 0, *permit(world, licensee, 0), sender=licensee)

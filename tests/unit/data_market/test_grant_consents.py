@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import World, refused
+from support.world import World, reverts
 
 
 def test_every_consent_of_a_batch_is_granted(world: World) -> None:
@@ -35,7 +35,7 @@ def test_fifty_fit_and_an_empty_batch_changes_nothing(world: World) -> None:
 def test_each_consent_needs_its_signature(world: World, signatures: int) -> None:
     key = world.people.patient.key
     consents = [world.consent(world.fresh()) for _ in range(2)]
-    with refused("consent: signatures are missing"):
+    with reverts("consent: signatures are missing"):
         world.market.grant_consents(
             [c.values() for c in consents],
             [consents[0].sign(key, world.domain)] * signatures,
@@ -46,7 +46,7 @@ def test_each_consent_needs_its_signature(world: World, signatures: int) -> None
 def test_one_bad_signature_stops_the_whole_batch(world: World) -> None:
     consents = [world.consent(world.fresh()) for _ in range(2)]
     keys = (world.people.patient.key, world.people.stranger.key)
-    with refused("signature: not by its owner"):
+    with reverts("signature: not by its owner"):
         world.market.grant_consents(
             [c.values() for c in consents],
             [c.sign(k, world.domain) for c, k in zip(consents, keys, strict=True)],
@@ -55,24 +55,33 @@ def test_one_bad_signature_stops_the_whole_batch(world: World) -> None:
     assert world.market.consent_word(consents[0].struct_hash()) == 0
 
 
-def test_the_same_consent_twice_in_a_batch_is_refused(world: World) -> None:
+def test_the_same_consent_twice_in_a_batch_is_granted_once(world: World) -> None:
     consent = world.consent(world.fresh())
     signature = consent.sign(world.people.patient.key, world.domain)
-    with refused("consent: it was on chain before"):
-        world.market.grant_consents([consent.values()] * 2, [signature] * 2)
+    world.market.grant_consents([consent.values()] * 2, [signature] * 2)
+    assert world.evm.events() == ["ConsentGranted"]
+
+
+def test_a_batch_that_passes_over_a_revoked_consent_does_not_revive_it(world: World) -> None:
+    gone, new = world.granted(), world.consent(world.fresh())
+    world.revoke(gone)
+    word = world.market.consent_word(gone.struct_hash())
+    signatures = [c.sign(world.people.patient.key, world.domain) for c in (gone, new)]
+    world.market.grant_consents([gone.values(), new.values()], signatures)
+    assert world.market.consent_word(gone.struct_hash()) == word
+    assert world.evm.event("ConsentGranted")["consent"] == new.struct_hash()
 
 
 def test_a_patient_who_sends_the_batch_signs_only_for_itself(world: World) -> None:
     people = world.people
     mine = world.consent(world.fresh())
     theirs = world.consent(world.fresh(), patient=str(people.other_patient))
-    with refused("signature: not by its owner"):
+    with reverts("signature: not by its owner"):
         world.market.grant_consents(
             [mine.values(), theirs.values()], [b"", b""], sender=people.patient
         )
 
 
-@pytest.mark.xfail(reason="a consent that is on the chain already refuses the whole batch")
 def test_a_batch_is_not_spoiled_by_somebody_who_brings_one_of_it_first(world: World) -> None:
     consents = [world.consent(world.fresh()) for _ in range(2)]
     signatures = [c.sign(world.people.patient.key, world.domain) for c in consents]

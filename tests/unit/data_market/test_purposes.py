@@ -11,7 +11,7 @@ from itertools import combinations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.world import NONE, World, refused
+from support.world import NONE, World, reverts
 
 NRES, HMB, DS, POA, GRU = 4, 6, 7, 11, 42
 PERMISSIONS = (NRES, HMB, DS, POA, GRU)
@@ -68,7 +68,7 @@ class Desk:
             if permits(given_codes, disease, asked, studied):
                 assert world.buy(consent, **order)
                 return True
-            with refused("consent: purpose not covered"):
+            with reverts("consent: purpose not covered"):
                 world.buy(consent, **order)
             return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.world import NONE, World, refused
+from support.world import NONE, World, reverts
 
 from medtoken.deploy.plan import agreement_hash
 
@@ -18,7 +18,7 @@ def test_the_change_is_stored_and_told(world: World) -> None:
 
 def test_a_stranger_is_refused(world: World) -> None:
     for who in (world.people.stranger, world.people.operator, world.people.licensee):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.market.set_agreement(NONE, sender=who)
 
 

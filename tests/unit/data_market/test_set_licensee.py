@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import DUT, LICENSEE_FIELDS, MILLION, ZERO, World, pack, refused
+from support.world import DUT, LICENSEE_FIELDS, MILLION, ZERO, World, pack, reverts
 
 OUT = "account: unknown group or region"
 
@@ -51,19 +51,19 @@ def test_the_change_is_stored_beside_the_deposit_and_told(
 def test_no_value_can_spill_into_another_field(
     world: World, groups: int, region: int, flags: int
 ) -> None:
-    with refused(OUT):
+    with reverts(OUT):
         _set(world, world.people.licensee, groups, region, flags)
 
 
 def test_no_account_is_refused(world: World) -> None:
-    with refused("account: no account is named"):
+    with reverts("account: no account is named"):
         _set(world, ZERO, 1, 158, 0)
 
 
 def test_a_stranger_and_the_licensee_itself_are_refused(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.licensee, people.operator, people.accreditation):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.market.set_licensee(who, 1, 158, 0, sender=who)
 
 

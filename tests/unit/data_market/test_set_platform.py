@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.world import ZERO, World, refused
+from support.world import ZERO, World, reverts
 
 
 def test_the_change_is_stored_and_told(world: World) -> None:
@@ -16,13 +16,13 @@ def test_the_change_is_stored_and_told(world: World) -> None:
 
 
 def test_no_account_is_refused(world: World) -> None:
-    with refused("rates: no platform is named"):
+    with reverts("rates: no platform is named"):
         world.as_timelock(world.market, "set_platform", ZERO)
 
 
 def test_a_stranger_and_the_platform_itself_are_refused(world: World) -> None:
     for who in (world.people.stranger, world.people.platform, world.people.operator):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.market.set_platform(who, sender=who)
 
 

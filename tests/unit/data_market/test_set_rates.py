@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import RATES_FIELDS, World, pack, refused
+from support.world import RATES_FIELDS, World, pack, reverts
 
 OUT = "rates: out of bounds"
 FIRST = {"provider": 7_000, "annotator": 2_000, "platform": 1_000, "levy": 500}
@@ -58,12 +58,12 @@ def test_the_edges_of_the_bounds_are_inside(world: World, rates: tuple[int, ...]
     ],
 )
 def test_rates_outside_their_bounds_are_refused(world: World, rates: tuple[int, ...]) -> None:
-    with refused(OUT):
+    with reverts(OUT):
         _set(world, *rates)
 
 
 def test_a_sum_that_overflows_is_refused(world: World) -> None:
-    with refused("FailedCall()"):
+    with reverts("FailedCall()"):
         _set(world, 7_000, 2**256 - 1, 1_000, 500)
 
 
@@ -71,7 +71,7 @@ def test_a_pause_survives_a_change_and_is_in_no_epoch(world: World) -> None:
     world.market.pause(sender=world.people.guardian)
     _set(world, 6_000, 3_000, 1_000, 500)
     assert world.market.rates_word() >> 80 == 1
-    with refused("market: paused"):
+    with reverts("market: paused"):
         world.market.deposit(world.people.licensee, 1, sender=world.people.licensee)
     world.as_timelock(world.market, "unpause")
     assert world.market.rates_word() >> 80 == 0
@@ -88,14 +88,14 @@ def test_the_last_epoch_is_the_last(world: World) -> None:
     with world.evm.stored(world.market.address, slot, word):
         _set(world, 6_000, 3_000, 1_000, 500)
         assert world.evm.event("RatesChanged")["epoch"] == 65_535
-        with refused("rates: no epoch is left"):
+        with reverts("rates: no epoch is left"):
             _set(world, 7_000, 2_000, 1_000, 500)
 
 
 def test_through_the_timelock_it_works_and_a_stranger_is_refused(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.operator, people.deployer, people.platform):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.market.set_rates(FIRST, sender=who)
     world.as_timelock(world.market, "set_rates", FIRST)
     assert world.market.rates_word() >> 64 == 2

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from support.vyper_source import runtime_code
-from support.world import ZERO, World, refused
+from support.world import ZERO, World, reverts
 
 from medtoken.messages import Domain, Message, Revocation, Withdrawal
 
@@ -116,7 +116,7 @@ def test_the_owners_key_signs(world: World, prepare: Prepare) -> None:
 
 def test_anothers_key_does_not(world: World, prepare: Prepare) -> None:
     act = prepare(world, world.people.patient)
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(act.message.sign(world.people.stranger.key, world.domain))
     assert not act.done()
 
@@ -134,7 +134,7 @@ def test_a_signature_for_somewhere_else_does_not(
     world: World, prepare: Prepare, domain: Callable[[World], Domain]
 ) -> None:
     act = prepare(world, world.people.patient)
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(act.message.sign(world.people.patient.key, domain(world)))
 
 
@@ -145,7 +145,7 @@ def test_a_signature_of_another_kind_of_message_does_not(world: World, prepare: 
         if isinstance(act.message, Revocation)
         else Revocation(act.message.struct_hash())
     )
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(other.sign(world.people.patient.key, world.domain))
 
 
@@ -181,7 +181,7 @@ def test_a_malformed_signature_does_not(
     world: World, prepare: Prepare, change: Callable[[bytes], bytes]
 ) -> None:
     act = prepare(world, world.people.patient)
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(change(act.message.sign(world.people.patient.key, world.domain)))
 
 
@@ -189,7 +189,7 @@ def test_more_than_1024_bytes_are_refused_before_anything_is_called(
     world: World, prepare: Prepare
 ) -> None:
     act = _prepare_wallet(world, prepare, _odd(world, QUIET, MAGIC))
-    with refused("the contract refused and gave no reason"):
+    with reverts("the contract refused and gave no reason"):
         act.bring(bytes(1025))
     assert not act.done()
 
@@ -197,7 +197,7 @@ def test_more_than_1024_bytes_are_refused_before_anything_is_called(
 def test_the_zero_address_owns_nothing_that_a_bad_signature_could_open(world: World) -> None:
     """The precompile answers zero to a malformed signature."""
     consent = world.consent(world.fresh(), patient=ZERO)
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         world.market.cancel_consent(consent.values(), bytes(65))
 
 
@@ -210,7 +210,7 @@ def test_a_smart_wallet_signs_through_its_key(world: World, prepare: Prepare) ->
     code = runtime_code(world.evm, "KeyWallet", ["address"], str(owner))
     act = _prepare_wallet(world, prepare, code)
     for bad in (act.message.sign(world.people.patient.key, world.domain), b""):
-        with refused(NOT_OWNER):
+        with reverts(NOT_OWNER):
             act.bring(bad)
     act.bring(act.message.sign(owner.key, world.domain))
     assert act.done()
@@ -240,7 +240,7 @@ def test_a_wallet_that_says_yes_is_not_asked_about_anybody_else(
     liar = world.new_actor()
     world.evm.insert_code(liar, _odd(world, QUIET, MAGIC))
     for signature in (b"", act.message.sign(liar.key, world.domain), bytes.fromhex(liar[2:])):
-        with refused(NOT_OWNER):
+        with reverts(NOT_OWNER):
             act.bring(signature)
 
 
@@ -264,7 +264,7 @@ def test_any_other_answer_of_a_wallet_is_a_no(
     world: World, prepare: Prepare, answer: tuple[int, bytes]
 ) -> None:
     act = _prepare_wallet(world, prepare, _odd(world, *answer))
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(b"anything")
     assert not act.done()
 
@@ -276,7 +276,7 @@ def test_an_account_with_delegated_code_still_signs_with_its_key(
     account = world.new_actor()
     act = prepare(world, account)
     world.evm.insert_code(account, _odd(world, REVERT, b""))
-    with refused(NOT_OWNER):
+    with reverts(NOT_OWNER):
         act.bring(act.message.sign(world.people.stranger.key, world.domain))
     act.bring(act.message.sign(account.key, world.domain))
     assert act.done()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from eth_utils import keccak
 from support.evm import CHAIN_ID
-from support.world import DAY, DUT, FIXED, METERED, NONE, World, refused
+from support.world import DAY, DUT, FIXED, METERED, NONE, World, reverts
 
 
 def test_consent_id_is_the_struct_hash_that_the_patient_signs(world: World) -> None:
@@ -27,7 +27,7 @@ def test_what_nobody_wrote_reads_as_zero(world: World) -> None:
     assert world.market.licensee_word(world.people.stranger) == 0
     assert world.market.earnings_word(world.people.stranger) == 0
     assert world.market.is_usable(ref) is False
-    assert world.market.licence_id(ref) == keccak(
+    assert world.licence_id(ref) == keccak(
         NONE + NONE + bytes(12) + bytes.fromhex(world.people.stranger[2:]) + NONE
     )
 
@@ -42,7 +42,7 @@ def test_a_quote_is_what_a_purchase_then_costs(world: World, floor: int) -> None
 
 def test_a_record_that_is_not_for_sale_has_no_quote(world: World) -> None:
     for record in (world.fresh(), world.record(kind=5)):
-        with refused("pricing: kind is not for sale"):
+        with reverts("pricing: kind is not for sale"):
             world.market.quote(record, DUT)
 
 
@@ -58,7 +58,7 @@ def test_usable_says_what_use_would_do(world: World, form: int) -> None:
         world.evm.warp(1)
         assert not world.market.is_usable(ref)
     with world.evm.anchor():
-        licence = world.market.licence_id(ref)
+        licence = world.licence_id(ref)
         world.market.set_suspended(licence, True, sender=world.people.supervisor)
         assert not world.market.is_usable(ref)
     world.revoke(consent)

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 from support.evm import PROXY
-from support.world import DUT, MILLION, NONE, RATES_FIELDS, World, pack, refused
+from support.world import (
+    DAY,
+    DUT,
+    KIND_FIELDS,
+    MILLION,
+    NONE,
+    RATES_FIELDS,
+    World,
+    pack,
+    reverts,
+    unpack,
+)
 
 from medtoken import artifacts
 from medtoken.chain.abi import selector
@@ -14,7 +25,7 @@ from medtoken.deploy.roles import Role
 # Slots of ERC-1967.
 IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
 ADMIN = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
-PROXIED = ["DataMarket", "RecordRegistry", "Treasury"]
+PROXIED = ["DataMarket", "RecordRegistry", "Tariff", "Treasury"]
 
 
 def _at(world: World, name: str, slot: int) -> str:
@@ -26,8 +37,9 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
     dut, dct = world.dut.address, world.dct.address
     registry, treasury = world.registry.address, world.treasury.address
     return {
-        "DataMarket": (deployer, manager, dut, registry, treasury),
+        "DataMarket": (deployer, manager, dut, registry, treasury, world.tariff.address),
         "RecordRegistry": (deployer, manager, dct),
+        "Tariff": (deployer, manager, registry),
         "Treasury": (deployer, manager, dut),
     }[name]
 
@@ -35,8 +47,9 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
 def _initialization(name: str) -> tuple[object, ...]:
     rates = {"provider": 7_000, "annotator": 2_000, "platform": 1_000, "levy": 500}
     return {
-        "DataMarket": (rates, "0x" + "11" * 20, [DUT] * 8, b"\1" * 32),
+        "DataMarket": (rates, "0x" + "11" * 20, 3 * DAY, b"\1" * 32),
         "RecordRegistry": ([1000] * 8, 20),
+        "Tariff": ([DUT] * 8, [10_000, 10_000, 10_000, 10_000, 10_000, 10_000, 0, 10_000]),
         "Treasury": (0, 5_000),
     }[name]
 
@@ -50,6 +63,17 @@ def test_the_first_parameters_are_the_plans(bare: World) -> None:
     )
     assert bare.market.platform() == bare.people.platform
     assert bare.market.agreement() == agreement_hash()
+    assert bare.market.window() == bare.params.window == 3 * DAY
+    for kind in range(1, 9):
+        assert unpack(bare.tariff.kind_word(kind), KIND_FIELDS) == {
+            "reference": bare.params.references[kind - 1],
+            "scarcity": 10_000,
+            "week": 0,
+            "rest": 0,
+        }
+    assert bare.tariff.factors_word() == sum(
+        amount << 32 * place for place, amount in enumerate(bare.params.factors)
+    )
     assert bare.treasury.burn_rule() == (10 * MILLION * DUT, 5_000)
     assert bare.registry.min_quality() == 20
     assert bare.dut.cap() == 100 * MILLION * DUT
@@ -60,11 +84,14 @@ def test_the_pieces_are_wired(bare: World) -> None:
     assert bare.dct.minter() == bare.registry.address
     for contract in (bare.market, bare.treasury):
         assert bare.dut.standing(contract.address) == 2
-    for contract in (bare.registry, bare.manager, bare.timelock, bare.dct, bare.dut):
+    holds_none = (bare.registry, bare.manager, bare.timelock, bare.dct, bare.dut, bare.tariff)
+    for contract in (*holds_none, bare.view, bare.token):
         assert bare.dut.standing(contract.address) == 0
     allowance = bare.dut.allowance(bare.market.address, bare.treasury.address)
     assert allowance == 2**256 - 1
-    for contract in (bare.market, bare.registry, bare.treasury, bare.dut, bare.dct):
+    assert bare.token.market() == bare.market.address
+    domain = (bare.market, bare.registry, bare.treasury, bare.tariff)
+    for contract in (*domain, bare.dut, bare.dct):
         assert contract.authority() == bare.manager.address
 
 
@@ -115,7 +142,7 @@ def test_the_deployer_cannot_turn_a_single_knob_of_the_manager(bare: World) -> N
         "setTargetClosed": (market, True),
         "updateAuthority": (bare.dut.address, deployer),
     }.items():
-        with refused(unauthorized):
+        with reverts(unauthorized):
             getattr(manager, function)(*args, sender=deployer)
 
 
@@ -129,9 +156,9 @@ def test_the_proxys_admin_belongs_to_the_timelock(bare: World, name: str) -> Non
     proxy = bare.suite[name].address
     logic = _at(bare, name, IMPLEMENTATION)
     for who in (bare.people.deployer, bare.people.operator, bare.people.stranger):
-        with refused(f"OwnableUnauthorizedAccount({who})"):
+        with reverts(f"OwnableUnauthorizedAccount({who})"):
             admin.upgradeAndCall(proxy, logic, b"", sender=who)
-        with refused(f"OwnableUnauthorizedAccount({who})"):
+        with reverts(f"OwnableUnauthorizedAccount({who})"):
             admin.transferOwnership(who, sender=who)
 
 
@@ -146,7 +173,7 @@ def test_the_timelock_upgrades_and_the_state_stays(bare: World, name: str) -> No
     assert [bare.evm.storage(proxy.address, slot) for slot in range(80)] == before
     assert any(before)
     again = proxy.abi.call("initialize", *_initialization(name))
-    with refused("initializer: done before"):
+    with reverts("initializer: done before"):
         bare.as_timelock(admin, "upgradeAndCall", proxy.address, other.address, again)
 
 
@@ -154,7 +181,7 @@ def test_the_timelock_upgrades_and_the_state_stays(bare: World, name: str) -> No
 def test_nobody_reaches_the_upgrade_through_the_proxy(bare: World, name: str) -> None:
     call = bytes.fromhex("4f1ef286") + bytes(12) + b"\x11" * 20 + (64).to_bytes(32) + bytes(32)
     for who in (bare.people.deployer, bare.people.stranger, bare.people.operator):
-        with refused("the contract refused and gave no reason"):
+        with reverts("the contract refused and gave no reason"):
             bare.evm.transact(who, bare.suite[name].address, call)
 
 
@@ -165,17 +192,17 @@ def test_nobody_reaches_the_upgrade_through_the_proxy(bare: World, name: str) ->
 def test_the_bare_logic_is_locked(bare: World, name: str) -> None:
     logic = bare.evm.contract(name, _at(bare, name, IMPLEMENTATION))
     for who in (bare.people.deployer, bare.people.stranger):
-        with refused("initializer: done before"):
+        with reverts("initializer: done before"):
             logic.initialize(*_initialization(name), sender=who)
 
 
 @pytest.mark.parametrize("name", PROXIED)
 def test_a_stranger_cannot_initialise_a_proxy_of_the_logic(bare: World, name: str) -> None:
     arguments = _logic_arguments(bare, name)
-    with refused("initializer: not the deployer"):
+    with reverts("initializer: not the deployer"):
         bare.proxied(name, arguments, _initialization(name), sender=bare.people.stranger)
     proxy = bare.proxied(name, arguments, _initialization(name))
-    with refused("initializer: done before"):
+    with reverts("initializer: done before"):
         proxy.initialize(*_initialization(name), sender=bare.people.deployer)
 
 
@@ -183,7 +210,7 @@ def test_a_stranger_cannot_initialise_a_proxy_of_the_logic(bare: World, name: st
 def test_a_proxy_cannot_be_left_for_others_to_initialise(bare: World, name: str) -> None:
     """So nobody can step in between creation and initialisation."""
     logic = bare.evm.deploy(name, *_logic_arguments(bare, name), sender=bare.people.deployer)
-    with refused("ERC1967ProxyUninitialized()"):
+    with reverts("ERC1967ProxyUninitialized()"):
         bare.evm.deploy(
             PROXY, logic.address, bare.timelock.address, b"", sender=bare.people.deployer
         )
@@ -192,10 +219,12 @@ def test_a_proxy_cannot_be_left_for_others_to_initialise(bare: World, name: str)
 EMPTY = {
     "DataMarket": [
         (1, "access: no manager is named"),
-        (2, "links: no usage token is named"),
-        (3, "links: no registry is named"),
-        (4, "links: no treasury is named"),
+        (2, "links: a contract is missing"),
+        (3, "links: a contract is missing"),
+        (4, "links: a contract is missing"),
+        (5, "links: a contract is missing"),
     ],
+    "Tariff": [(1, "access: no manager is named"), (2, "tariff: no registry is named")],
     "RecordRegistry": [(1, "access: no manager is named"), (2, "registry: no token is named")],
     "Treasury": [(1, "access: no manager is named"), (2, "treasury: no usage token is named")],
 }
@@ -210,7 +239,7 @@ def test_logic_without_a_link_is_refused(
 ) -> None:
     arguments = list(_logic_arguments(bare, name))
     arguments[position] = "0x" + "00" * 20
-    with refused(sentence):
+    with reverts(sentence):
         bare.evm.deploy(name, *arguments, sender=bare.people.deployer)
 
 
@@ -224,7 +253,9 @@ def test_logic_without_a_link_is_refused(
             "rates: out of bounds",
         ),
         ("DataMarket", 1, "0x" + "00" * 20, "rates: no platform is named"),
-        ("DataMarket", 2, [1] * 8, "pricing: out of bounds"),
+        ("DataMarket", 2, 30 * DAY + 1, "licence: window out of bounds"),
+        ("Tariff", 0, [1] * 8, "tariff: out of bounds"),
+        ("Tariff", 1, [9_999] * 8, "tariff: out of bounds"),
         ("RecordRegistry", 0, [100_001] * 8, "registry: the coefficient is out of bounds"),
         ("RecordRegistry", 1, 101, "registry: the least quality is out of bounds"),
         ("Treasury", 1, 10_001, "treasury: the share to burn is over 10,000 bps"),
@@ -235,7 +266,7 @@ def test_first_parameters_out_of_bounds_are_refused(
 ) -> None:
     values = list(_initialization(name))
     values[position] = value
-    with refused(sentence):
+    with reverts(sentence):
         bare.proxied(name, _logic_arguments(bare, name), values)
 
 
@@ -244,7 +275,7 @@ def test_a_market_without_an_agreement_sells_nothing(bare: World) -> None:
     values[3] = NONE
     market = bare.proxied("DataMarket", _logic_arguments(bare, "DataMarket"), values)
     consent = bare.consent(bare.fresh())
-    with refused("licence: agreement not signed"):
+    with reverts("licence: agreement not signed"):
         market.buy_licence(bare.order(consent, agreement=NONE), consent.values(), [])
 
 
@@ -254,5 +285,5 @@ def test_no_contract_of_the_suite_takes_ether(bare: World) -> None:
     for name, contract in bare.suite.items():
         if name == "TimelockController":  # carries out proposals, with ether too
             continue
-        with refused("the contract refused and gave no reason"):
+        with reverts("the contract refused and gave no reason"):
             evm.transact(rich, contract.address, b"", value=1)

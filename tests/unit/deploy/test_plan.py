@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.world import Actor
+from support.world import DAY, DUT, ZERO, Actor
 
 from medtoken.chain.abi import abi
 from medtoken.deploy.plan import (
+    FACTORS,
     PEOPLE,
     Call,
     Create,
@@ -54,7 +55,7 @@ def test_every_step_refers_only_to_what_was_created_before() -> None:
             assert isinstance(step, Call)
             assert {step.contract, *_refs(step.args)} <= created
             assert step.why
-    assert len(created) == 7
+    assert len(created) == 10
 
 
 def test_the_deployer_steps_down_last() -> None:
@@ -105,6 +106,30 @@ def test_the_devnets_rates_are_r15s() -> None:
     assert params.min_quality == 20
 
 
+def test_the_devnets_prices_are_r13s_and_its_window_r14s() -> None:
+    params = _params()
+    assert params.references == (50 * DUT, 10 * DUT, 5 * DUT, 20 * DUT, 0, 0, 0, 0)
+    assert dict(zip(FACTORS, params.factors, strict=True)) == {
+        "commercial": 25_000,
+        "emergency": 5_000,
+        "public": 5_000,
+        "sensitive": 10_000,
+        "highly_sensitive": 15_000,
+        "in_region": 13_000,
+        "compliance_discount": 1_500,
+        "rental": 3_000,
+    }
+    assert params.window == 3 * DAY
+
+
+@pytest.mark.parametrize("missing", ["operator", "platform"])
+def test_a_deployment_without_an_operator_or_a_platform_is_refused(missing: str) -> None:
+    """With nobody to propose, and the deployer gone, nothing could ever be changed."""
+    named = {"operator": str(OPERATOR), "platform": str(PLATFORM)} | {missing: ZERO}
+    with pytest.raises(BadInput, match=r"^A deployment needs an operator and a platform account"):
+        load_params("devnet", people={}, **named)
+
+
 def test_an_unknown_role_is_refused() -> None:
     with pytest.raises(BadInput, match=r"^no deployment knows the role emperor\.$"):
         _params(emperor=OPERATOR)
@@ -143,6 +168,8 @@ def test_a_file_of_ones_own_is_read(tmp_path: Path, shipped: str) -> None:
         ("delay = 0", "delay = ["),
         ("coefficients = [1000,", "coefficients = ["),
         ('  "20000000000000000000",\n', ""),
+        ("rental = 3000", ""),
+        ("voucher_window", "window"),
     ],
 )
 def test_a_malformed_or_incomplete_file_is_refused(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.world import DUT, NONE, YEAR, ZERO, World, refused
+from support.world import DUT, NONE, YEAR, ZERO, World, reverts
 
 from medtoken.errors import BadInput, InvalidSignature
 from medtoken.messages import Domain, Revocation
@@ -53,7 +53,7 @@ def test_it_refuses_what_the_market_refuses(
     if there is None:
         assert world.grant(consent)
     else:
-        with refused(there):
+        with reverts(there):
             world.grant(consent)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtoken import vocabulary
-from medtoken.messages import Consent, Revocation, Withdrawal
+from medtoken.messages import Consent, Revocation, Voucher, Withdrawal
 
 DUT = 10**18
 PATIENT = "0x4fE63778E7162489E1fbE170E9E7A3e9E27e887c"
@@ -153,6 +153,14 @@ def test_a_withdrawal_to_somebody_else_names_them() -> None:
     text = Withdrawal(PATIENT, other, DUT, 0, 2**256 - 1).render()
     assert text.startswith(f"1 DUT of your earnings are paid to {other}, by ")
     assert "beyond the year 9999" in text
+
+
+def test_a_voucher_names_its_units_licence_and_time() -> None:
+    assert Voucher(b"\x34" * 32, 12_345, 1_800_000_000).render() == (
+        "You acknowledge 12,345 units used of the licence 0x" + "34" * 32 + " until 2027-01-15 "
+        "08:00 UTC. They will be paid from what you prepaid."
+    )
+    assert "beyond the year 9999" in Voucher(bytes(32), 2**256 - 1, 2**256 - 1).render()
 
 
 _word = st.integers(0, 2**256 - 1)

@@ -15,10 +15,10 @@ from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import keccak
 from support.evm import CHAIN_ID, Contract
-from support.world import CONSENT_FIELDS, World, refused, unpack
+from support.world import CONSENT_FIELDS, METER_FIELDS, METERED, World, pack, reverts, unpack
 
 from medtoken import artifacts
-from medtoken.messages import Consent, Domain, Message, Revocation, Withdrawal
+from medtoken.messages import Consent, Domain, Message, Revocation, Voucher, Withdrawal
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "eip712.json"
 DATA = json.loads(FILE.read_text(encoding="utf-8"))
@@ -26,6 +26,7 @@ VECTORS = DATA["vectors"]
 KINDS: dict[str, type[Message]] = {
     "Consent": Consent,
     "Revocation": Revocation,
+    "Voucher": Voucher,
     "Withdrawal": Withdrawal,
 }
 IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
@@ -112,12 +113,16 @@ class Stage:
         stack.enter_context(world.evm.stored(address, IMPLEMENTATION, logic))
         self.market: Contract = world.evm.contract("DataMarket", address)
 
+    def store(self, module: str, variable: str, key: bytes, word: int) -> None:
+        """Let a mapping of the market hold ``word`` under a key of 32 bytes."""
+        slot = artifacts.load("DataMarket")["storageLayout"][module][variable]["slot"]
+        at = int.from_bytes(keccak(slot.to_bytes(32) + key))
+        self.stack.enter_context(self.world.evm.stored(self.market.address, at, word))
+
     def earned(self, account: str, amount: int) -> None:
         """Let ``account`` have earned ``amount`` there, and the market hold it."""
         world, people = self.world, self.world.people
-        slot = artifacts.load("DataMarket")["storageLayout"]["accounts"]["_earnings"]["slot"]
-        at = int.from_bytes(keccak(slot.to_bytes(32) + bytes(12) + _hex(account)))
-        self.stack.enter_context(world.evm.stored(self.market.address, at, amount))
+        self.store("accounts", "_earnings", bytes(12) + _hex(account), amount)
         world.as_timelock(world.dut, "setProtocol", self.market.address, True)
         world.as_timelock(world.manager, "grantRole", 3, self.market.address, 0)
         world.as_timelock(world.dut, "setCap", 10**30)
@@ -132,7 +137,9 @@ def _vector(name: str) -> Vector:
 @every_vector
 def test_the_chain_names_a_consent_by_the_same_hash(world: World, vector: Vector) -> None:
     if vector["type"] == "Consent":
-        assert world.market.consent_id(_values(vector)) == _hex(vector["struct_hash"])
+        value = _values(vector)
+        named = world.market.grant_consent(value, b"", sender=value["patient"])
+        assert named == _hex(vector["struct_hash"])
 
 
 @pytest.mark.parametrize(
@@ -161,7 +168,7 @@ def test_the_chain_refuses_what_was_signed_for_elsewhere(world: World, name: str
     vector = _vector(name)
     with ExitStack() as stack:
         market = Stage(world, stack, _vector("a typical consent")["market"]).market
-        with refused("signature: not by its owner"):
+        with reverts("signature: not by its owner"):
             market.grant_consent(_values(vector), _hex(vector["signature"]))
 
 
@@ -201,3 +208,34 @@ def test_the_chain_accepts_the_signed_withdrawals(world: World) -> None:
             )
             assert world.dut.balanceOf(value["to"]) == value["amount"]
         assert stage.market.earnings_word(DATA["signer"]) == 2 << 128
+
+
+def _licence_of(vector: Vector) -> dict[str, Any]:
+    """The ref whose hash a voucher's vector names as its licence."""
+    ref = vector["ref"]
+    named = {"consent": _hex(ref["consent"]), "record": _hex(ref["record"])}
+    return {**named, "licensee": ref["licensee"], "salt": int(ref["salt"])}
+
+
+@pytest.mark.parametrize("name", ["a typical voucher", "the typical voucher on another chain"])
+def test_the_chain_accepts_the_signed_voucher_on_its_own_chain_only(
+    world: World, name: str
+) -> None:
+    vector = _vector(name)
+    value, ref = _values(vector), _licence_of(vector)
+    assert world.licence_id(ref) == value["licence"]
+    assert f"0x{ref['salt'] % 2**160:040x}" == DATA["signer"].lower()
+    word = pack(METER_FIELDS, price=1, end=value["time"] + 1, epoch=1, flags=METERED, units=1_000)
+    with ExitStack() as stack:
+        stage = Stage(world, stack, vector["market"])
+        stage.store("licences", "_licences", value["licence"], word)
+        voucher = {"ref": ref, "units": value["units"], "time": value["time"]}
+        voucher["signature"] = _hex(vector["signature"])
+        if vector["chain_id"] == CHAIN_ID:
+            stage.market.redeem_vouchers([voucher], sender=world.people.relay)
+            assert (
+                unpack(stage.market.licence_word(value["licence"]), METER_FIELDS)["used"] == 1_000
+            )
+        else:
+            with reverts("signature: not by its owner"):
+                stage.market.redeem_vouchers([voucher], sender=world.people.relay)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import ZERO, World, refused
+from support.world import ZERO, World, reverts
 
 
 def test_numbers_count_up_from_one(bare: World) -> None:
@@ -34,24 +34,24 @@ def test_zero_withdraws_every_capability(world: World) -> None:
     record = world.register()
     for who in (people.custodian, people.attester):
         world.accredit(who, 0)
-    with refused("institutions: the caller is not accredited for this"):
+    with reverts("institutions: the caller is not accredited for this"):
         world.register()
-    with refused("institutions: the caller is not accredited for this"):
+    with reverts("institutions: the caller is not accredited for this"):
         world.attest(record)
 
 
 def test_nobody_and_unknown_capabilities_are_refused(bare: World) -> None:
-    with refused("institutions: no account is named"):
+    with reverts("institutions: no account is named"):
         bare.accredit(ZERO, 1)
     for bits in (8, 1 << 96, 2**256 - 1):
-        with refused("institutions: unknown capability"):
+        with reverts("institutions: unknown capability"):
             bare.accredit(bare.new_actor(), bits)
 
 
 def test_a_stranger_cannot_accredit_itself(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.custodian, people.operator, people.credentials):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.registry.accredit(who, 7, sender=who)
 
 
@@ -67,5 +67,5 @@ def test_the_last_number_that_fits_24_bits_is_the_last(bare: World) -> None:
     slot = next(s for s in range(64) if bare.evm.storage(bare.registry.address, s) == count)
     with bare.evm.stored(bare.registry.address, slot, 2**24 - 2):
         assert bare.accredit(bare.new_actor(), 1) == 2**24 - 1
-        with refused("institutions: no number is left"):
+        with reverts("institutions: no number is left"):
             bare.accredit(bare.new_actor(), 1)

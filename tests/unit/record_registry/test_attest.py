@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.world import DUT, NONE, RECORD_FIELDS, World, refused, unpack
+from support.world import DUT, NONE, RECORD_FIELDS, World, reverts, unpack
 
 NOT_ACCREDITED = "institutions: the caller is not accredited for this"
 
@@ -74,10 +75,9 @@ def test_r1s_formula_for_any_scores(world: World) -> None:
             minted = world.attest(
                 record, units=units, completeness=completeness, annotation=annotation
             )
-            quality = (completeness + annotation) // 2
-            thousandths = {1: 1000, 2: 1000, 3: 3000, 4: 5000, 8: 10}[kind]
-            # in base units, without a fraction anywhere
-            exact = units * thousandths * (100 + 4 * quality) * DUT // 10**6
+            quality = Fraction(completeness + annotation, 2)
+            coefficient = {1: 1, 2: 1, 3: 3, 4: 5, 8: Fraction(1, 100)}[kind]
+            exact = Fraction(units, 1000) * coefficient * 100 * (1 + 4 * quality / 100) * DUT
             assert minted == (exact if quality >= 20 else 0)
 
     holds()
@@ -116,28 +116,28 @@ def test_a_score_out_of_range_is_refused(
     world: World, change: dict[str, Any], sentence: str
 ) -> None:
     record = world.register()
-    with refused(sentence):
+    with reverts(sentence):
         world.attest(record, **change)
     assert not world.registry.terms(record)["live"]
 
 
 def test_a_record_is_attested_once(world: World) -> None:
     record = world.record()
-    with refused("registry: the record is already attested"):
+    with reverts("registry: the record is already attested"):
         world.attest(record)
     assert world.dct.balanceOf(world.people.patient) == 440 * DUT
 
 
 def test_an_unknown_record_is_not_attested(world: World) -> None:
     for record in (NONE, world.fresh()):
-        with refused("registry: unknown record"):
+        with reverts("registry: unknown record"):
             world.attest(record)
 
 
 def test_a_superseded_record_is_not_attested(world: World) -> None:
     old = world.register()
     world.register(previous=old)
-    with refused("registry: the record was superseded"):
+    with reverts("registry: the record was superseded"):
         world.attest(old)
 
 
@@ -151,7 +151,7 @@ def test_a_stranger_cannot_attest(world: World) -> None:
         people.annotator,
         people.operator,
     ):
-        with refused(NOT_ACCREDITED):
+        with reverts(NOT_ACCREDITED):
             world.registry.attest(record, world.scores(), sender=who)
 
 
@@ -161,7 +161,7 @@ def test_nobody_attests_what_they_hold_or_annotated(world: World) -> None:
         world.accredit(who, 7)
     record = world.register()
     for who in (people.custodian, people.annotator):
-        with refused("registry: nobody attests their own work"):
+        with reverts("registry: nobody attests their own work"):
             world.registry.attest(record, world.scores(), sender=who)
     assert world.registry.attest(record, world.scores(), sender=people.attester)
 
@@ -172,7 +172,7 @@ def test_an_institution_that_moved_is_still_itself(world: World) -> None:
     record = world.register()
     new = world.new_actor()
     world.registry.move(number, new, sender=people.accreditation)
-    with refused("registry: nobody attests their own work"):
+    with reverts("registry: nobody attests their own work"):
         world.registry.attest(record, world.scores(), sender=new)
 
 
@@ -204,7 +204,6 @@ def test_a_correction_of_a_record_that_minted_nothing_mints_once(world: World) -
     assert world.attest(best) == 0
 
 
-@pytest.mark.xfail(reason="the mean of two scores is rounded down before it is used")
 def test_half_a_point_of_quality_counts(world: World) -> None:
     """R1: Q is the mean of completeness and annotation, here 85.5, so one unit earns 442."""
     assert world.attest(world.register(), completeness=85, annotation=86) == 442 * DUT

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from support.world import ZERO, World, refused
+from support.world import ZERO, World, reverts
 
 
 def test_the_number_follows_and_the_old_account_is_nobody(world: World) -> None:
@@ -22,7 +22,7 @@ def test_the_number_follows_and_the_old_account_is_nobody(world: World) -> None:
     assert world.number(new) == number
     assert world.number(people.custodian) == 0
     assert world.registry.parties(record)["custodian"] == new
-    with refused("institutions: the caller is not accredited for this"):
+    with reverts("institutions: the caller is not accredited for this"):
         world.register()
     assert world.register(sender=new)
 
@@ -34,7 +34,7 @@ def test_an_old_account_that_returns_is_another_institution(world: World) -> Non
     world.registry.move(number, world.new_actor(), sender=people.accreditation)
     again = world.accredit(people.custodian, 1)
     assert again not in (0, number)
-    with refused("registry: the previous version is somebody else's"):
+    with reverts("registry: the previous version is somebody else's"):
         world.register(previous=record)
 
 
@@ -46,12 +46,12 @@ def test_unknown_taken_and_empty_are_refused(world: World) -> None:
         world.registry.move(which, account, sender=people.accreditation)
 
     for unknown in (0, 99, 2**256 - 1):
-        with refused("institutions: unknown institution"):
+        with reverts("institutions: unknown institution"):
             move(unknown, world.new_actor())
-    with refused("institutions: no account is named"):
+    with reverts("institutions: no account is named"):
         move(number, ZERO)
     for taken in (people.annotator, people.custodian):
-        with refused("institutions: the account is taken"):
+        with reverts("institutions: the account is taken"):
             move(number, taken)
 
 
@@ -59,7 +59,7 @@ def test_a_stranger_cannot_move_an_institution_to_itself(world: World) -> None:
     people = world.people
     number = world.number(people.custodian)
     for who in (people.stranger, people.custodian, people.operator):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.registry.move(number, world.new_actor(), sender=who)
 
 
@@ -71,5 +71,5 @@ def test_an_institution_without_accreditation_can_still_move(world: World) -> No
     new = world.new_actor()
     world.registry.move(number, new, sender=people.accreditation)
     assert world.registry.parties(record)["custodian"] == new
-    with refused("institutions: the caller is not accredited for this"):
+    with reverts("institutions: the caller is not accredited for this"):
         world.register(sender=new)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from eth_utils import keccak
-from support.world import DUT, World, refused
+from support.world import DUT, World, reverts
 
 
 def test_the_deployment_sets_r1s_coefficients(bare: World) -> None:
@@ -37,13 +37,13 @@ def test_the_largest_mint_fits(world: World) -> None:
 
 @pytest.mark.parametrize("kind", [0, 9, 2**256 - 1])
 def test_an_unknown_kind_has_no_coefficient(world: World, kind: int) -> None:
-    with refused("registry: unknown kind of record"):
+    with reverts("registry: unknown kind of record"):
         world.as_timelock(world.registry, "set_coefficient", kind, 1)
 
 
 @pytest.mark.parametrize("value", [100_001, 2**256 - 1])
 def test_a_coefficient_out_of_bounds_is_refused(world: World, value: int) -> None:
-    with refused("registry: the coefficient is out of bounds"):
+    with reverts("registry: the coefficient is out of bounds"):
         world.as_timelock(world.registry, "set_coefficient", 1, value)
 
 
@@ -60,13 +60,13 @@ def test_the_least_quality_is_stored_and_told(world: World, value: int) -> None:
 
 def test_a_least_quality_over_100_is_refused(world: World) -> None:
     for value in (101, 2**256 - 1):
-        with refused("registry: the least quality is out of bounds"):
+        with reverts("registry: the least quality is out of bounds"):
             world.as_timelock(world.registry, "set_min_quality", value)
 
 
 def test_a_stranger_is_refused(world: World) -> None:
     for who in (world.people.stranger, world.people.operator, world.people.accreditation):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.registry.set_coefficient(1, 0, sender=who)
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.registry.set_min_quality(0, sender=who)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from eth_utils import keccak
-from support.world import NONE, RECORD_FIELDS, World, refused, unpack
+from support.world import NONE, RECORD_FIELDS, World, reverts, unpack
 
 NO_PROOF = "registry: the record is not in the batch"
 KINDS = "(address,bytes32,bytes32,bytes32,uint256,uint256,uint256,uint256,uint256,bytes32,uint256,bytes32)"
@@ -66,14 +66,14 @@ def test_its_refusals(world: World, drafts: list[Draft]) -> None:
     def again(root: bytes, count: int, sender: str) -> None:
         world.registry.register_batch(root, count, NONE, sender=sender)
 
-    with refused("registry: the batch has no root"):
+    with reverts("registry: the batch has no root"):
         again(NONE, 1, people.custodian)
-    with refused("registry: the batch is empty"):
+    with reverts("registry: the batch is empty"):
         again(b"\1" * 32, 0, people.custodian)
-    with refused("registry: the batch is already registered"):
+    with reverts("registry: the batch is already registered"):
         again(root, 7, people.custodian)
     for who in (people.stranger, people.patient, people.annotator, people.attester):
-        with refused("institutions: the caller is not accredited for this"):
+        with reverts("institutions: the caller is not accredited for this"):
             again(b"\1" * 32, 1, who)
 
 
@@ -120,9 +120,9 @@ def test_a_record_is_proven_once_and_never_registered_beside(
     root, proofs = _register(world, drafts)
     custodian = world.number(world.people.custodian)
     world.registry.register_from_batch(custodian, root, drafts[0], proofs[0])
-    with refused("registry: the record is already registered"):
+    with reverts("registry: the record is already registered"):
         world.registry.register_from_batch(custodian, root, drafts[0], proofs[0])
-    with refused("registry: the record is already registered"):
+    with reverts("registry: the record is already registered"):
         world.registry.register(drafts[0], sender=world.people.custodian)
 
 
@@ -140,7 +140,7 @@ def test_a_wrong_leaf_or_proof_proves_nothing(world: World, drafts: list[Draft])
         (drafts[0], []),
         (drafts[0], [NONE] * 32),
     ):
-        with refused(NO_PROOF):
+        with reverts(NO_PROOF):
             world.registry.register_from_batch(custodian, root, draft, proof)
 
 
@@ -149,7 +149,7 @@ def test_a_batch_that_nobody_registered_is_unknown(world: World, drafts: list[Dr
     custodian = world.number(world.people.custodian)
     other = world.number(world.people.other_custodian)
     for number, which in ((other, root), (custodian, b"\1" * 32), (0, NONE), (2**256 - 1, root)):
-        with refused("registry: unknown batch"):
+        with reverts("registry: unknown batch"):
             world.registry.register_from_batch(number, which, drafts[0], proofs[0])
 
 
@@ -158,7 +158,7 @@ def test_a_batch_of_a_custodian_that_lost_its_accreditation_rests(
 ) -> None:
     root, proofs = _register(world, drafts)
     custodian = world.accredit(world.people.custodian, 0)
-    with refused("registry: the custodian is not accredited"):
+    with reverts("registry: the custodian is not accredited"):
         world.registry.register_from_batch(custodian, root, drafts[0], proofs[0])
     world.accredit(world.people.custodian, 1)
     assert world.registry.register_from_batch(custodian, root, drafts[0], proofs[0])
@@ -175,7 +175,7 @@ def test_a_draft_in_a_batch_is_checked_like_any_other(world: World) -> None:
     }
     root, proofs = _register(world, list(bad.values()))
     for (sentence, draft), proof in zip(bad.items(), proofs, strict=True):
-        with refused(sentence):
+        with reverts(sentence):
             world.registry.register_from_batch(custodian, root, draft, proof)
 
 
@@ -188,5 +188,5 @@ def test_an_inner_node_is_no_leaf(world: World, drafts: list[Draft]) -> None:
     single, _ = tree([once, leaves[1]])
     world.registry.register_batch(single, 2, NONE, sender=world.people.custodian)
     custodian = world.number(world.people.custodian)
-    with refused(NO_PROOF):
+    with reverts(NO_PROOF):
         world.registry.register_from_batch(custodian, single, drafts[0], [leaves[1]])

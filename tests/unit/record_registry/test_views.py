@@ -19,7 +19,13 @@ def test_an_unknown_record_is_zeros(world: World) -> None:
         "dvi": 0,
         "live": False,
     }
-    assert world.registry.parties(record) == {"owner": ZERO, "custodian": ZERO, "annotator": ZERO}
+    assert world.registry.parties(record) == {
+        "owner": ZERO,
+        "custodian": ZERO,
+        "annotator": ZERO,
+        "kind": 0,
+    }
+    assert world.registry.supply(0) == world.registry.supply(9) == 0
     assert world.registry.batch(1, record) == 0
 
 

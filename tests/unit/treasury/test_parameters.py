@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from eth_utils import keccak
-from support.world import DUT, MILLION, World, refused
+from support.world import DUT, MILLION, World, reverts
 
 
 def test_the_deployment_sets_r17s_rule(bare: World) -> None:
@@ -32,13 +32,13 @@ def test_the_share_is_stored_and_told(world: World, share: int) -> None:
 
 @pytest.mark.parametrize("share", [10_001, 2**256 - 1])
 def test_a_share_over_the_whole_is_refused(world: World, share: int) -> None:
-    with refused("treasury: the share to burn is over 10,000 bps"):
+    with reverts("treasury: the share to burn is over 10,000 bps"):
         world.as_timelock(world.treasury, "set_burn_share", share)
 
 
 def test_a_stranger_is_refused(world: World) -> None:
     for who in (world.people.stranger, world.people.operator, world.people.guardian):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.treasury.set_ceiling(0, sender=who)
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.treasury.set_burn_share(0, sender=who)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import DUT, World, refused
+from support.world import DUT, World, reverts
 
 
 @pytest.fixture
@@ -59,20 +59,20 @@ def test_each_levy_asks_anew(world: World, payer: str) -> None:
 
 
 def test_zero_is_no_levy(world: World, payer: str) -> None:
-    with refused("treasury: the levy is zero"):
+    with reverts("treasury: the levy is zero"):
         world.treasury.receive_levy(0, sender=payer)
 
 
 def test_a_stranger_cannot_bring_one(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.licensee, people.operator, people.exchange):
-        with refused("access: caller may not do this"):
+        with reverts("access: caller may not do this"):
             world.treasury.receive_levy(1, sender=who)
 
 
 def test_a_levy_that_cannot_be_taken_is_not_booked(world: World, payer: str) -> None:
     world.dut.approve(world.treasury.address, 5, sender=payer)
-    with refused(f"ERC20InsufficientAllowance({world.treasury.address}, 5, 6)"):
+    with reverts(f"ERC20InsufficientAllowance({world.treasury.address}, 5, 6)"):
         world.treasury.receive_levy(6, sender=payer)
     assert world.treasury.books() == (0, 0, 0)
 

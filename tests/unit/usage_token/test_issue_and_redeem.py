@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import DAY, DUT, ZERO, World, refused
+from support.world import DAY, DUT, ZERO, World, reverts
 
 CAP = 10**8 * DUT
 OVER = "DUT: the epoch's issuance cap is reached"
@@ -36,13 +36,13 @@ def test_the_cap_holds_to_the_base_unit_and_opens_again_at_midnight(world: World
     people = world.people
     _to_midnight(world)
     world.fund(people.licensee, CAP - 1)
-    with refused(OVER):
+    with reverts(OVER):
         world.fund(people.licensee, 2)
     world.fund(people.licensee, 1)
-    with refused(OVER):
+    with reverts(OVER):
         world.fund(people.licensee, 1)
     world.evm.warp(DAY - 1)
-    with refused(OVER):
+    with reverts(OVER):
         world.fund(people.licensee, 1)
     world.evm.warp(1)
     world.fund(people.licensee, CAP)
@@ -51,7 +51,7 @@ def test_the_cap_holds_to_the_base_unit_and_opens_again_at_midnight(world: World
 def test_a_cap_of_zero_denies_every_issue(world: World) -> None:
     world.as_timelock(world.dut, "setCap", 0)
     _to_midnight(world)
-    with refused(OVER):
+    with reverts(OVER):
         world.fund(world.people.licensee, 1)
 
 
@@ -60,24 +60,24 @@ def test_redeeming_frees_no_room_under_the_cap(world: World) -> None:
     _to_midnight(world)
     world.fund(people.exchange, CAP)
     world.dut.redeem(CAP, bytes(32), sender=people.exchange)
-    with refused(OVER):
+    with reverts(OVER):
         world.fund(people.exchange, 1)
 
 
 def test_an_amount_that_overflows_the_count_is_refused(world: World) -> None:
     world.fund(world.people.licensee, 1)
-    with refused("panic 0x11"):
+    with reverts("panic 0x11"):
         world.fund(world.people.licensee, 2**256 - 1)
 
 
 def test_nobody_who_may_not_hold_dut_is_issued_any(world: World) -> None:
     people = world.people
-    with refused("DUT: the account is not admitted"):
+    with reverts("DUT: the account is not admitted"):
         world.fund(people.stranger, 1)
     world.dut.setFrozen(people.licensee, True, sender=people.sanctions)
-    with refused("DUT: the account is frozen"):
+    with reverts("DUT: the account is frozen"):
         world.fund(people.licensee, 1)
-    with refused(f"ERC20InvalidReceiver({ZERO})"):
+    with reverts(f"ERC20InvalidReceiver({ZERO})"):
         world.fund(ZERO, 1)
 
 
@@ -95,7 +95,7 @@ def test_a_redemption_burns_the_exchanges_own_and_is_told(world: World) -> None:
     }
     assert world.dut.totalSupply() == supply - 4 * DUT
     assert world.dut.balanceOf(people.exchange) == 5 * DUT
-    with refused(f"ERC20InsufficientBalance({people.exchange}, {5 * DUT}, {5 * DUT + 1})"):
+    with reverts(f"ERC20InsufficientBalance({people.exchange}, {5 * DUT}, {5 * DUT + 1})"):
         world.dut.redeem(5 * DUT + 1, bytes(32), sender=people.exchange)
 
 
@@ -104,14 +104,14 @@ def test_a_stranger_is_refused(world: World, function: str) -> None:
     people = world.people
     for who in (people.stranger, people.licensee, people.compliance, people.operator):
         args = (who, 1, bytes(32)) if function == "issue" else (1, bytes(32))
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             getattr(world.dut, function)(*args, sender=who)
 
 
 def test_an_exchange_that_compliance_dismissed_issues_no_more(world: World) -> None:
     people = world.people
     world.manager.revokeRole(2, people.exchange, sender=people.compliance)
-    with refused(f"AccessManagedUnauthorized({people.exchange})"):
+    with reverts(f"AccessManagedUnauthorized({people.exchange})"):
         world.fund(people.licensee, 1)
 
 
@@ -121,8 +121,8 @@ def test_the_bound_of_the_cap(world: World) -> None:
     assert world.evm.event("CapChanged") == {"previous": previous, "current": 10**30}
     assert world.dut.cap() == 10**30
     for cap in (10**30 + 1, 2**256 - 1):
-        with refused("DUT: the cap is out of bounds"):
+        with reverts("DUT: the cap is out of bounds"):
             world.as_timelock(world.dut, "setCap", cap)
     for who in (world.people.stranger, world.people.exchange):
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             world.dut.setCap(1, sender=who)

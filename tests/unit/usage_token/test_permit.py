@@ -8,7 +8,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from support.evm import CHAIN_ID
-from support.world import DUT, World, refused
+from support.world import DUT, World, reverts
 
 
 def _sign(world: World, **changes: Any) -> tuple[int, bytes, bytes]:
@@ -68,7 +68,7 @@ def test_the_deadline_second_is_in_time_and_the_next_is_not(world: World) -> Non
     deadline = world.now + 60
     signature = _sign(world)
     world.evm.warp(61)
-    with refused(f"ERC2612ExpiredSignature({deadline})"):
+    with reverts(f"ERC2612ExpiredSignature({deadline})"):
         _permit(world, signature, deadline)
     _permit(world, _sign(world, deadline=world.now), world.now)
 
@@ -77,5 +77,5 @@ def test_a_high_s_is_refused(world: World) -> None:
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     v, r, s = _sign(world)
     twin = order - int.from_bytes(s)
-    with refused(f"ECDSAInvalidSignatureS({twin.to_bytes(32)})"):
+    with reverts(f"ECDSAInvalidSignatureS({twin.to_bytes(32)})"):
         _permit(world, (55 - v, r, twin.to_bytes(32)))

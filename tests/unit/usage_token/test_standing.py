@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.world import DUT, ZERO, World, refused
+from support.world import DUT, ZERO, World, reverts
 
 NOT_ADMITTED = "DUT: the account is not admitted"
 FROZEN = "DUT: the account is frozen"
@@ -38,7 +38,7 @@ def test_an_account_can_be_frozen_before_it_is_ever_admitted(world: World) -> No
     world.dut.setFrozen(people.patient, True, sender=people.sanctions)
     world.admit(people.patient)
     assert world.dut.standing(people.patient) == 5
-    with refused(FROZEN):
+    with reverts(FROZEN):
         world.fund(people.patient, 1)
 
 
@@ -46,19 +46,19 @@ def test_a_protocol_contract_is_marked_unmarked_and_not_frozen(world: World) -> 
     people = world.people
     market = world.market.address
     assert world.dut.standing(market) == world.dut.standing(world.treasury.address) == 2
-    with refused("DUT: a protocol contract cannot be frozen"):
+    with reverts("DUT: a protocol contract cannot be frozen"):
         world.dut.setFrozen(market, True, sender=people.sanctions)
     who = world.new_actor()
     world.as_timelock(world.dut, "setProtocol", who, True)
     assert world.dut.standing(who) == 2
     world.as_timelock(world.dut, "setProtocol", who, False)
     assert world.dut.standing(who) == 0
-    with refused("DUT: no account is named"):
+    with reverts("DUT: no account is named"):
         world.as_timelock(world.dut, "setProtocol", ZERO, True)
 
 
 def test_the_zero_address_is_never_admitted(world: World) -> None:
-    with refused("DUT: no account is named"):
+    with reverts("DUT: no account is named"):
         world.admit(ZERO)
 
 
@@ -67,7 +67,7 @@ def test_a_stranger_is_refused(world: World, function: str) -> None:
     people = world.people
     for who in (people.stranger, people.exchange, people.patient, people.operator):
         args = (who,) if function == "admit" else (who, True)
-        with refused(f"AccessManagedUnauthorized({who})"):
+        with reverts(f"AccessManagedUnauthorized({who})"):
             getattr(world.dut, function)(*args, sender=who)
 
 
@@ -87,12 +87,12 @@ def test_it_moves_between_those_who_are_admitted(world: World) -> None:
 @pytest.mark.parametrize("amount", [0, 1, DUT])
 def test_nobody_else_receives_or_sends_any(world: World, amount: int) -> None:
     people = world.people
-    with refused(NOT_ADMITTED):
+    with reverts(NOT_ADMITTED):
         world.dut.transfer(people.stranger, amount, sender=people.licensee)
-    with refused(NOT_ADMITTED):
+    with reverts(NOT_ADMITTED):
         world.dut.transfer(people.licensee, amount, sender=people.stranger)
     world.dut.approve(people.stranger, DUT, sender=people.licensee)
-    with refused(NOT_ADMITTED):
+    with reverts(NOT_ADMITTED):
         world.dut.transferFrom(people.licensee, people.stranger, amount, sender=people.stranger)
 
 
@@ -101,15 +101,15 @@ def test_a_frozen_account_neither_sends_nor_receives_also_by_allowance(world: Wo
     world.dut.approve(people.stranger, DUT, sender=people.licensee)
     world.dut.approve(people.stranger, DUT, sender=people.other_licensee)
     world.dut.setFrozen(people.licensee, True, sender=people.sanctions)
-    with refused(FROZEN):
+    with reverts(FROZEN):
         world.dut.transfer(people.other_licensee, 1, sender=people.licensee)
-    with refused(FROZEN):
+    with reverts(FROZEN):
         world.dut.transfer(people.licensee, 1, sender=people.other_licensee)
     for source, to in (
         (people.licensee, people.other_licensee),
         (people.other_licensee, people.licensee),
     ):
-        with refused(FROZEN):
+        with reverts(FROZEN):
             world.dut.transferFrom(source, to, 1, sender=people.stranger)
 
 
@@ -117,14 +117,14 @@ def test_no_function_takes_tokens_from_anybody(world: World) -> None:
     """R2: frozen, never confiscated. Whoever moves what is another's needs that one's allowance."""
     people = world.people
     for who in (people.sanctions, people.admission, people.exchange, people.compliance):
-        with refused(f"ERC20InsufficientAllowance({who}, 0, 1)"):
+        with reverts(f"ERC20InsufficientAllowance({who}, 0, 1)"):
             world.dut.transferFrom(people.licensee, people.exchange, 1, sender=who)
 
 
 def test_only_a_protocol_contract_burns_and_only_its_own(world: World) -> None:
     people = world.people
     for who in (people.stranger, people.licensee, people.exchange, people.sanctions):
-        with refused("DUT: only a protocol contract burns"):
+        with reverts("DUT: only a protocol contract burns"):
             world.dut.burn(1, sender=who)
     protocol = world.new_actor()
     world.as_timelock(world.dut, "setProtocol", protocol, True)
@@ -132,7 +132,7 @@ def test_only_a_protocol_contract_burns_and_only_its_own(world: World) -> None:
     supply = world.dut.totalSupply()
     world.dut.burn(4, sender=protocol)
     assert world.dut.totalSupply() == supply - 4
-    with refused(f"ERC20InsufficientBalance({protocol}, 6, 7)"):
+    with reverts(f"ERC20InsufficientBalance({protocol}, 6, 7)"):
         world.dut.burn(7, sender=protocol)
 
 
