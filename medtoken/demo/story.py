@@ -17,11 +17,16 @@ from typing import Any, TypeVar
 from medtoken.audit import replay
 from medtoken.chain.contracts import LicenceRef, Suite
 from medtoken.chain.node import Node, Wallet
+from medtoken.chain.rpc import Rpc
 from medtoken.demo.fixtures import Fixture, real_files
 from medtoken.demo.people import REGION, Cast, deploy_devnet
 from medtoken.errors import InvariantViolated, MedtokenError, StateError
 from medtoken.formats import Format
 from medtoken.home import Home
+from medtoken.keeper.audit import releases_without_licence
+from medtoken.keeper.client import HttpKeeper
+from medtoken.keeper.process import running_keepers
+from medtoken.keys import verify_log
 from medtoken.messages import DUT, Consent, Revocation, Withdrawal
 from medtoken.parties import Custodian, Licensee, Patient, RegisteredRecord, Relay, attest_record
 from medtoken.parties.attester import Attestation
@@ -83,15 +88,26 @@ class Story:
         self._say = progress
         self._suite: Suite
         self._cast: Cast
+        self._keepers: list[HttpKeeper]
 
     def run(self) -> dict[str, Any]:
         """Tell the story; returns the summary. Raises InvariantViolated when the audit fails."""
         started = time.monotonic()
         self._say("Setting up: contracts, hospital, laboratory, company, exchange")
         self._suite, self._cast = deploy_devnet(self._node, self._home, lambda line: None)
+        self._say("Three key keepers start, each a service of its own")
+        with running_keepers(
+            self._home.folder / "keepers",
+            self._home.keepers_file,
+            rpc=self._node.url,
+            deployment=self._home.deployment(self._node.chain_id),
+        ) as keepers:
+            self._keepers = keepers
+            return self._tell(started)
+
+    def _tell(self, started: float) -> dict[str, Any]:
         self._licensee = Licensee(self._suite, self._cast["pharma"])
         self._relay = Relay(self._suite, self._cast["relay"])
-        self._keepers = self._home.keepers(self._suite)
         chapters = self._register()
         self._consent(chapters)
         self._license(chapters)
@@ -110,6 +126,7 @@ class Story:
             "withdrawn": withdrawn,
             "supply": _supply(audit),
             "after_revoke": refusals,
+            "keepers": self._check_keepers(),
             "audit": audit,
             "seconds": round(time.monotonic() - started, 1),
         }
@@ -311,6 +328,22 @@ class Story:
         holding = sum(1 for i in report["invariants"] if i["holds"])
         self._say(f"  {report['events']} events, {holding} of {len(report['invariants'])} hold")
         return report
+
+    def _check_keepers(self) -> dict[str, Any]:
+        self._say("The auditor holds the key keepers' logs against the chain")
+        releases, unjustified = 0, 0
+        rpc = Rpc(self._node.url)
+        for keeper in self._keepers:
+            entries = list(keeper.log())
+            head = keeper.log_head()
+            if (len(entries), verify_log(entries)) != (head.entries, head.hash):
+                raise InvariantViolated(f"The log of {keeper.name} is not what it signed for.")
+            releases += sum(entry.event["kind"] == "release" for entry in entries)
+            unjustified += len(releases_without_licence(entries, rpc, self._suite.deployment))
+        self._say(f"  {releases} shares were released, {unjustified} without a live licence")
+        if unjustified:
+            raise InvariantViolated("A key keeper released a share without a live licence.")
+        return {"processes": len(self._keepers), "releases": releases, "unjustified": unjustified}
 
     # ------------------------------------------------------------------ helpers
 

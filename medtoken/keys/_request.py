@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from eth_account.messages import SignableMessage, encode_typed_data
@@ -61,14 +62,11 @@ class KeyRequest:
             for word in (self.licence, self.record, self.public_key_hash, self.keeper)
         ):
             raise BadInput("licence, record, public key hash and keeper have 32 bytes each")
-        for address in (self.market, self.requester):
-            if not is_address(address):
-                raise BadInput(f"{address!r} is not an address")
         for number in (self.chain_id, self.block, self.expiry, self.nonce):
             if not 0 <= number < 1 << 256:
                 raise BadInput("chain id, block, expiry and nonce are never negative")
-        object.__setattr__(self, "market", to_checksum_address(self.market))
-        object.__setattr__(self, "requester", to_checksum_address(self.requester))
+        object.__setattr__(self, "market", _checksummed(self.market))
+        object.__setattr__(self, "requester", _checksummed(self.requester))
 
     def for_keeper(self, keeper: bytes) -> KeyRequest:
         """The same request to this keeper, with a fresh nonce."""
@@ -84,7 +82,7 @@ class KeyRequest:
 
     def digest(self) -> bytes:
         """The 32-byte EIP-712 digest."""
-        return _signing.digest(self.chain_id, self.market, _NAME, _FIELDS, self._values())
+        return _digest(self)
 
     def info(self) -> bytes:
         """What HPKE binds the sealed share to: this request and no other."""
@@ -123,6 +121,18 @@ class KeyRequest:
         )
 
 
+@lru_cache(maxsize=1024)
+def _digest(request: KeyRequest) -> bytes:
+    return _signing.digest(request.chain_id, request.market, _NAME, _FIELDS, request._values())
+
+
+@lru_cache(maxsize=1024)
+def _checksummed(address: str) -> str:
+    if not is_address(address):
+        raise BadInput(f"{address!r} is not an address")
+    return str(to_checksum_address(address))
+
+
 @dataclass(frozen=True, slots=True)
 class SignedKeyRequest:
     """A key request as it is sent to a keeper."""
@@ -151,7 +161,7 @@ def check_signer(
 ) -> None:
     """KeyRefused unless ``account``, in its ``role``, signed: with its key or as a smart wallet."""
     found = _signing.signer(digest, signature)
-    if found is not None and found == to_checksum_address(account):
+    if found is not None and found == _checksummed(account):
         return
     if approves is not None and approves(account, digest, signature):
         return

@@ -118,4 +118,9 @@ def signer(signed: bytes, signature: bytes) -> str | None:
 
 
 def _address(key: coincurve.PublicKey) -> str:
-    return str(to_checksum_address(keccak(key.format(compressed=False)[1:])[-20:]))
+    return _checksummed(key.format(compressed=False)[1:])
+
+
+@lru_cache(maxsize=1024)
+def _checksummed(point: bytes) -> str:
+    return str(to_checksum_address(keccak(point)[-20:]))
