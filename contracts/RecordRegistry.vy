@@ -236,9 +236,7 @@ def destroy(record: bytes32, certificate: bytes32):
     assert certificate != empty(bytes32), "registry: no certificate is named"
     self._retire(facts)
     self._facts[record] = facts | _DESTROYED
-    log IRecordRegistry.RecordDestroyed(
-        record=record, custodian=custodian, certificate=certificate
-    )
+    log IRecordRegistry.RecordDestroyed(record=record, custodian=custodian, certificate=certificate)
 
 
 # ------------------------------------------------------------------ governed parameters

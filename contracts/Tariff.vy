@@ -296,9 +296,7 @@ def _set_reference(kind: uint256, amount: uint256):
 @internal
 def _set_scarcity(kind: uint256, scarcity: uint256):
     assert kind != 0 and kind <= _KINDS, "tariff: unknown kind"
-    assert (
-        scarcity >= _MIN_SCARCITY and scarcity <= _MAX_SCARCITY
-    ), "tariff: out of bounds"
+    assert (scarcity >= _MIN_SCARCITY and scarcity <= _MAX_SCARCITY), "tariff: out of bounds"
     word: uint256 = self._kinds[kind]
     log ITariff.ScarcityChanged(
         kind=kind, previous=(word >> _SCARCITY_AT) & _CODE, current=scarcity

@@ -128,7 +128,5 @@ def _set_ceiling(ceiling: uint256):
 @internal
 def _set_burn_share(burnShare: uint256):
     assert burnShare <= _BPS, "treasury: the share to burn is over 10,000 bps"
-    log ITreasury.ParameterChanged(
-        name="burn_share", previous=self._burn_share, current=burnShare
-    )
+    log ITreasury.ParameterChanged(name="burn_share", previous=self._burn_share, current=burnShare)
     self._burn_share = burnShare

@@ -142,9 +142,7 @@ def withdraw(
     assert amount <= word & _AMOUNT, "account: more than was earned"
     signing._require(
         account,
-        keccak256(
-            abi_encode(_WITHDRAWAL_TYPE, account, to, amount, word >> _NONCE_AT, deadline)
-        ),
+        keccak256(abi_encode(_WITHDRAWAL_TYPE, account, to, amount, word >> _NONCE_AT, deadline)),
         signature,
     )
     # Frozen earnings go nowhere: DUT would refuse the earner's own wallet, but not a friend's.
@@ -245,8 +243,7 @@ def _require_free(account: address, word: uint256):
     @dev Sanctions freeze an account in DUT; a deposit made before must not be spent either (R2).
     """
     assert (
-        self._flags(word) & FROZEN == 0
-        and staticcall links.DUT.standing(account) & HELD_BACK == 0
+        self._flags(word) & FROZEN == 0 and staticcall links.DUT.standing(account) & HELD_BACK == 0
     ), "licence: the licensee is frozen"
 
 

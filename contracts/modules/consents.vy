@@ -120,9 +120,7 @@ def _grant(consent: IDataMarket.Consent, signature: Bytes[_MAX_SIGNATURE]) -> by
         consent.floorPrice % _GRAIN == 0 and consent.floorPrice <= _MAX_PRICE
     ), "consent: floor out of bounds"
     assert consent.deadline >= block.timestamp, "consent: signature is too late"
-    assert (
-        consent.expiry > block.timestamp and consent.expiry <= _TIME
-    ), "consent: it has expired"
+    assert (consent.expiry > block.timestamp and consent.expiry <= _TIME), "consent: it has expired"
 
     id: bytes32 = self._id(consent)
     assert self._consents[id] == 0, "consent: it was on chain before"

@@ -126,9 +126,7 @@ def _set_rates(current: IDataMarket.Rates):
     )
     self._epochs[epoch] = word
     self._current = word | (previous & _PAUSED)
-    log IDataMarket.RatesChanged(
-        epoch=epoch, previous=self._unpack(previous), current=current
-    )
+    log IDataMarket.RatesChanged(epoch=epoch, previous=self._unpack(previous), current=current)
 
 
 @internal

@@ -103,9 +103,7 @@ def _conclude(totals: Totals):
 
 @internal
 @pure
-def _split(
-    gross: uint256, current: IDataMarket.Rates, share: uint256, annotated: bool
-) -> Split:
+def _split(gross: uint256, current: IDataMarket.Rates, share: uint256, annotated: bool) -> Split:
     """
     @dev Without an annotator its part is the provider's (R8). The provider part is what the others leave, and
          the patient's part what the custodian leaves, so the parts make the gross whatever the rates.
