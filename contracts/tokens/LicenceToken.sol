@@ -44,6 +44,7 @@ contract LicenceToken is ERC721, IERC5192, IERC7858 {
         uint256 word = market.licence_word(id);
         require(word != 0, "licence token: unknown licence");
         tokenId = uint256(id);
+        require(_ownerOf(tokenId) == address(0), "licence token: shown already");
         _consents[tokenId] = ref.consent;
         _mint(ref.licensee, tokenId);
         emit Locked(tokenId);

@@ -1,16 +1,9 @@
-"""What anybody can read of the market: ids, words, quotes, and whether a licence can be used."""
+"""What anybody can read of the market itself: its domain, its authority, and words of nobody."""
 
 from __future__ import annotations
 
-import pytest
-from eth_utils import keccak
 from support.evm import CHAIN_ID
-from support.world import DAY, DUT, FIXED, METERED, NONE, World, reverts
-
-
-def test_consent_id_is_the_struct_hash_that_the_patient_signs(world: World) -> None:
-    consent = world.consent(world.fresh())
-    assert world.market.consent_id(consent.values()) == consent.struct_hash()
+from support.world import NONE, World
 
 
 def test_the_eip712_domain_is_the_proxys(world: World) -> None:
@@ -21,53 +14,29 @@ def test_the_eip712_domain_is_the_proxys(world: World) -> None:
 
 
 def test_what_nobody_wrote_reads_as_zero(world: World) -> None:
-    ref = {"consent": NONE, "record": NONE, "licensee": world.people.stranger, "salt": 0}
     assert world.market.consent_word(world.fresh()) == 0
     assert world.market.licence_word(world.fresh()) == 0
     assert world.market.licensee_word(world.people.stranger) == 0
     assert world.market.earnings_word(world.people.stranger) == 0
-    assert world.market.is_usable(ref) is False
-    assert world.licence_id(ref) == keccak(
-        NONE + NONE + bytes(12) + bytes.fromhex(world.people.stranger[2:]) + NONE
-    )
+    assert world.market.demand(1, world.now // 604_800) == 0
 
 
-@pytest.mark.parametrize("floor", [0, 50 * DUT, 51 * DUT])
-def test_a_quote_is_what_a_purchase_then_costs(world: World, floor: int) -> None:
-    consent = world.granted(floorPrice=floor)
-    quoted = world.market.quote(consent.records, floor)
-    ref = world.buy(consent, maxPrice=quoted)
-    assert world.meter(ref)["price"] * 10**9 == quoted == max(floor, 50 * DUT)
-
-
-def test_a_record_that_is_not_for_sale_has_no_quote(world: World) -> None:
-    for record in (world.fresh(), world.record(kind=5)):
-        with reverts("pricing: kind is not for sale"):
-            world.market.quote(record, DUT)
-
-
-@pytest.mark.parametrize("form", [FIXED, METERED])
-def test_usable_says_what_use_would_do(world: World, form: int) -> None:
-    consent = world.granted()
-    ref = world.buy(consent, form=form, units=0 if form == FIXED else 10)
-    assert world.market.is_usable(ref)
-    assert not world.market.is_usable(ref | {"salt": 1})
-    with world.evm.anchor():
-        world.evm.warp(90 * DAY - 1)
-        assert world.market.is_usable(ref)
-        world.evm.warp(1)
-        assert not world.market.is_usable(ref)
-    with world.evm.anchor():
-        licence = world.licence_id(ref)
-        world.market.set_suspended(licence, True, sender=world.people.supervisor)
-        assert not world.market.is_usable(ref)
-    world.revoke(consent)
-    assert not world.market.is_usable(ref)
-    world.settle(ref)
-    assert not world.market.is_usable(ref)
+def test_demand_is_what_was_settled_by_kind_and_week(world: World) -> None:
+    week = world.now // 604_800
+    world.earn(uses=3)
+    assert world.evm.event("LicenceSettled")["gross"] == world.market.demand(1, week)
+    first = world.market.demand(1, week)
+    world.earn(uses=2)
+    assert world.market.demand(1, week) == first * 5 // 3
+    world.evm.warp(604_800)
+    world.earn(uses=1)
+    assert world.market.demand(1, week) == first * 5 // 3
+    assert world.market.demand(1, week + 1) == first // 3
+    assert world.market.demand(2, week) == 0
 
 
 def test_the_market_names_its_authority(world: World) -> None:
     assert world.market.authority() == world.manager.address
     assert world.registry.authority() == world.manager.address
     assert world.treasury.authority() == world.manager.address
+    assert world.tariff.authority() == world.manager.address
