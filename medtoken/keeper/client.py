@@ -109,6 +109,11 @@ class HttpKeeper:
         body = wire.Completion(wire.Order.of(signed), wire.hexed(rotation), hexed)
         self._post("/v1/rotations/complete", body, wire.Done)
 
+    def abandon(self, signed: SignedOrder) -> bool:
+        """See KeyKeeper."""
+        body = wire.Plain(wire.Order.of(signed))
+        return self._post("/v1/rotations/abandon", body, wire.Done).changed
+
     def finish(self, signed: SignedOrder) -> bool:
         """See KeyKeeper."""
         body = wire.Plain(wire.Order.of(signed))

@@ -144,7 +144,7 @@ def serve(
         vault=vault,
         clock=None if chain_clock else time.time,
     )
-    listening = _listen(host, port)
+    listening = listen(host, port)
     scheme = "https" if tls_certificate else "http"
     shown = f"[{host}]" if ":" in host else host
     url = f"{scheme}://{shown}:{listening.getsockname()[1]}"
@@ -178,7 +178,7 @@ def _passphrase(file: str | None) -> Passphrase | None:
     return Passphrase(text) if text else None
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Listen before anybody is told where."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)

@@ -282,6 +282,11 @@ class Service:
         await asyncio.to_thread(self._keeper.complete, signed, rotation, commitments)
         return _json(wire.Done(True))
 
+    async def _abandon(self, request: Request) -> Response:
+        body = wire.decoded(await self._body(request, self._limits.body), wire.Plain)
+        signed = body.order.signed()
+        return _json(wire.Done(await asyncio.to_thread(self._keeper.abandon, signed)))
+
     async def _finish(self, request: Request) -> Response:
         body = wire.decoded(await self._body(request, self._limits.body), wire.Plain)
         signed = body.order.signed()
@@ -327,6 +332,8 @@ ENDPOINTS = (
               wire.Rotation, wire.Commitment),
     _Endpoint("POST", "/v1/rotations/complete", Service._complete, "Take the next version into use",
               wire.Completion, wire.Done),
+    _Endpoint("POST", "/v1/rotations/abandon", Service._abandon, "Forget the next version again",
+              wire.Plain, wire.Done),
     _Endpoint("POST", "/v1/rotations/finish", Service._finish, "Forget the version before",
               wire.Plain, wire.Done),
     _Endpoint("POST", "/v1/destructions", Service._shred, "Shred a record's share for good",

@@ -334,6 +334,11 @@ class KeyKeeper:
             return
         self._vault.stage(Staged(rotation, share, complete=True), event)
 
+    def abandon(self, signed: SignedOrder) -> bool:
+        """Forget the next version and keep the one before: for rotations that got mixed up."""
+        event = self._ordered(signed, Action.ABANDON, bytes(32))
+        return self._vault.abandon(signed.order.record, signed.order.version, event)
+
     def finish(self, signed: SignedOrder) -> bool:
         """Forget every share before a version that all three keepers have in use."""
         event = self._ordered(signed, Action.FINISH, bytes(32))

@@ -38,8 +38,8 @@ class LogEntry:
     def event(self) -> dict[str, str | int]:
         """What happened: ``kind`` says what it was.
 
-        One of ``deposit``, ``rotate``, ``complete``, ``finish``, ``release``, ``revocation`` and
-        ``shred``.
+        One of ``deposit``, ``rotate``, ``complete``, ``abandon``, ``finish``, ``release``, ``revocation``
+        and ``shred``.
         """
         event: dict[str, str | int] = json.loads(self.body)
         return event

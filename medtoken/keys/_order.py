@@ -37,6 +37,8 @@ class Action(StrEnum):
     """Prepare the next version; ``content`` is the SHA-256 of the rotation and the sealed change."""
     COMPLETE = "complete"
     """The next version's three commitments; ``content`` is the SHA-256 of rotation and these."""
+    ABANDON = "abandon"
+    """Forget a version that only some have in use, and keep the one before. ``content`` is zero."""
     FINISH = "finish"
     """All three have the next version: forget the one before. ``content`` is zero."""
     DESTROY = "destroy"
@@ -47,6 +49,7 @@ _SENTENCES = {
     Action.DEPOSIT: "hold version {version} of its share of the key",
     Action.ROTATE: "prepare version {version} of its share of the key",
     Action.COMPLETE: "take version {version} of its share of the key into use",
+    Action.ABANDON: "forget version {version} of its share of the key, keeping the one before,",
     Action.FINISH: "forget its shares of the key before version {version}",
     Action.DESTROY: "DESTROY its share of the key for ever, so that nobody can open the record again",
 }

@@ -59,6 +59,8 @@ class Keeper(Protocol):
         self, signed: SignedOrder, rotation: bytes, commitments: tuple[bytes, ...]
     ) -> None: ...
 
+    def abandon(self, signed: SignedOrder) -> bool: ...
+
     def finish(self, signed: SignedOrder) -> bool: ...
 
     def shred(self, signed: SignedOrder) -> ShredReceipt: ...
@@ -114,6 +116,17 @@ def rotate(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -
     if any(holding.shredded for holding in holdings):
         raise KeyRefused(f"the shares of record 0x{record.hex()} were shredded")
     version, rotation, commitments = _on_its_way(holdings)
+    if version and _mixed_up(holdings, version, rotation):
+        # All still hold the version before, so nothing is lost by starting over.
+        abandoned = version
+
+        def abandon(keeper: Keeper) -> None:
+            order = custodian.order(Action.ABANDON, record, keeper.keeper_id, abandoned)
+            keeper.abandon(order)
+
+        _all(keepers, abandon)
+        holdings = _all(keepers, lambda keeper: keeper.holding(record))
+        version, rotation, commitments = _on_its_way(holdings)
     if not version:
         if len({holding.version for holding in holdings}) != 1 or not holdings[0].version:
             raise KeyRefused("the three keepers do not hold the same version of the key")
@@ -173,6 +186,15 @@ def _on_its_way(holdings: Sequence[Holding]) -> tuple[int, bytes, tuple[bytes, .
         if holding.commitments and holding.staged == newest:
             return newest, holding.rotation, holding.commitments
     return 0, b"", ()
+
+
+def _mixed_up(holdings: Sequence[Holding], version: int, rotation: bytes) -> bool:
+    """Whether a keeper never prepared what another has in use, and none has finished."""
+    prepared = all(
+        holding.version == version or (holding.staged, holding.rotation) == (version, rotation)
+        for holding in holdings
+    )
+    return not prepared and all(holding.version == version - 1 for holding in holdings)
 
 
 def _seal(

@@ -157,6 +157,9 @@ class ShareVault(Protocol):
     def stage(self, staged: Staged, event: Event) -> None:
         """Keep the next version beside the one in use, in place of one that is not complete."""
 
+    def abandon(self, record: bytes, version: int, event: Event) -> bool:
+        """Forget the next version, if it is ``version``; whether there was one."""
+
     def finish(self, record: bytes, version: int, event: Event) -> bool:
         """Forget every share older than ``version``, which must be in use; whether there was one."""
 
@@ -307,6 +310,18 @@ class SqlVault:
                 share.record,
             )
             _append(run, [(event, None)])
+
+    def abandon(self, record: bytes, version: int, event: Event) -> bool:
+        with self._transaction() as run:
+            done = run(
+                "UPDATE shares SET next = NULL, complete = 0 "
+                "WHERE record = ? AND version = ? AND next IS NOT NULL",
+                record,
+                version - 1,
+            ).rowcount
+            if done:
+                _append(run, [(event, None)])
+        return bool(done)
 
     def finish(self, record: bytes, version: int, event: Event) -> bool:
         held = self.held([record])[0]

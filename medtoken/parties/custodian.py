@@ -134,7 +134,9 @@ class Custodian:
         Nobody sees the key on the way, and the record is not sealed anew. Run again after a crash,
         it goes on where it stopped. Raises KeyRefused when a keeper does not take part.
         """
-        return rotate(record, self._keepers, self._custodianship())
+        # Two rotations at once would get in each other's way.
+        with self._home.locked("custodian"):
+            return rotate(record, self._keepers, self._custodianship())
 
     def destroy_record(self, record: bytes, *, key: str | None = None) -> Certificate:
         """Have every share of a record's key shredded, and certify it on the chain (R35).

@@ -7,6 +7,18 @@ from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
+from support.keepers import (
+    CHAIN_ID,
+    CONSENT,
+    LICENCE,
+    MARKET,
+    NOW,
+    RECORD,
+    Chain,
+    Clock,
+    Signed,
+    custodianship,
+)
 
 from medtoken.errors import BadInput, KeyRefused, NodeUnreachable
 from medtoken.keys import (
@@ -19,19 +31,6 @@ from medtoken.keys import (
     SignedKeyRequest,
     SqliteVault,
     verify_log,
-)
-
-from .conftest import (
-    CHAIN_ID,
-    CONSENT,
-    LICENCE,
-    MARKET,
-    NOW,
-    RECORD,
-    Chain,
-    Clock,
-    Signed,
-    custodianship,
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
+from support.keepers import DEK, RECORD, Chain, deposit, shred
 
 from medtoken.errors import BadInput, KeyRefused
 from medtoken.keys import (
@@ -28,8 +29,6 @@ from medtoken.keys import (
     sign_with,
     split,
 )
-
-from .conftest import DEK, RECORD, Chain, deposit, shred
 
 Ask = Callable[..., bytes]
 
