@@ -46,11 +46,15 @@ class PostgresVault(SqlVault):
         self._where = f"database {named.get('dbname', '')} at {named.get('host', 'localhost')}"
         self._lock = threading.RLock()
         self._connection: psycopg.Connection[Any] | None = None
-        with self._transaction(write=False) as run:
-            run("SELECT pg_advisory_xact_lock(?)", _SET_UP_LOCK)
-            run(TABLES.format(blob="BYTEA"))
-            run(_TRIGGERS)
-        self._unlock(key)
+        try:
+            with self._transaction(write=False) as run:
+                run("SELECT pg_advisory_xact_lock(?)", _SET_UP_LOCK)
+                run(TABLES.format(blob="BYTEA"))
+                run(_TRIGGERS)
+            self._unlock(key)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the connection."""

@@ -474,8 +474,13 @@ class SqliteVault(SqlVault):
             self._connection = sqlite3.connect(
                 self._where, timeout=30, isolation_level=None, check_same_thread=False
             )
-            self._connection.executescript(_SQLITE.format(tables=TABLES.format(blob="BLOB")))
-        self._unlock(key)
+        try:
+            with self._translating():
+                self._connection.executescript(_SQLITE.format(tables=TABLES.format(blob="BLOB")))
+            self._unlock(key)
+        except BaseException:
+            self.close()
+            raise
 
     @classmethod
     def in_memory(cls) -> SqliteVault:

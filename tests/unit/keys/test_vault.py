@@ -8,12 +8,25 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+from support.postgres import fresh_database, postgres
 
 from medtoken.errors import BadInput, IntegrityError, KeyRefused, StoreError
-from medtoken.keys import Share, SqliteVault, load_or_create_key, split, verify_log
+from medtoken.keys import (
+    Passphrase,
+    Refused,
+    Share,
+    SqliteVault,
+    load_or_create_key,
+    open_vault,
+    split,
+    verify_log,
+)
+from medtoken.keys._vault import Release, Staged
 
 RECORD = b"\x01" * 32
 KEY = b"k" * 32
@@ -23,6 +36,20 @@ DEK = bytes(range(32))
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "vault.sqlite"
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    with postgres() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a vault of either kind may be; the same one each time in a test."""
+    if request.param == "sqlite":
+        return str(tmp_path / "vault.sqlite")
+    return fresh_database(request.getfixturevalue("server"), "vault")
 
 
 @pytest.fixture
@@ -248,3 +275,207 @@ def test_a_key_file_that_is_not_one_is_refused(tmp_path: Path) -> None:
         load_or_create_key(file)
     with pytest.raises(StoreError, match="cannot be used"):
         load_or_create_key(tmp_path / "missing" / "key")
+
+
+# --- either database ----------------------------------------------------------------------------
+
+
+def release(record: bytes, nonce: bytes, consent: bytes = b"c" * 32) -> Release:
+    return Release({"kind": "release", "nonce": nonce.hex()}, nonce, record, consent)
+
+
+def test_either_vault_keeps_what_it_was_given(where: str, share: Share) -> None:
+    vault = open_vault(where, KEY)
+    vault.put(share, {"kind": "deposit"})
+    vault.keep("name", b"one")
+    vault.keep("name", b"two")
+    assert vault.keep_first("name", b"three") == b"two"
+    assert vault.keep_first("other", b"four") == b"four"
+    vault.revoke(b"c" * 32, {"kind": "revocation"})
+    vault.close()
+    again = open_vault(where, KEY)
+    assert (again.get(RECORD), again.version(RECORD)) == (share, 1)
+    assert (again.kept("name"), again.kept("nothing")) == (b"two", None)
+    assert again.revoked(b"c" * 32)
+    assert not again.revoked(b"d" * 32)
+    assert not again.revoke(b"c" * 32, {})
+    entries = list(again.log())
+    assert verify_log(entries) == entries[-1].hash
+    assert again.head() == entries[-1] == again.entry(2)
+    assert list(again.log(1)) == entries[1:]
+    assert list(again.log(0, 1)) == entries[:1]
+    assert again.entry(3) is None
+    again.close()
+
+
+def test_either_vault_holds_shares_in_their_order(where: str, share: Share) -> None:
+    vault = open_vault(where, KEY)
+    with pytest.raises(KeyRefused, match="no share"):
+        vault.stage(Staged(b"r" * 32, split(DEK, RECORD, 2)[0], complete=False), {})
+    vault.put(share, {})
+    with pytest.raises(KeyRefused, match="already held"):
+        vault.put(share, {})
+    with pytest.raises(KeyRefused, match="does not follow"):
+        vault.stage(Staged(b"r" * 32, split(DEK, RECORD, 3)[0], complete=False), {})
+    following = split(DEK, RECORD, 2)[0]
+    vault.stage(Staged(b"q" * 32, following, complete=False), {})
+    vault.stage(Staged(b"r" * 32, following, complete=False), {})
+    assert vault.held([RECORD])[0].usable == [share]
+    assert not vault.abandon(RECORD, 3, {})
+    with pytest.raises(KeyRefused, match="not in use"):
+        vault.finish(RECORD, 2, {})
+    vault.stage(Staged(b"r" * 32, following, complete=True), {})
+    assert vault.held([RECORD])[0].usable == [share, following]
+    assert vault.version(RECORD) == 2
+    with pytest.raises(KeyRefused, match="does not follow"):
+        vault.stage(Staged(b"r" * 32, following, complete=True), {})
+    assert vault.finish(RECORD, 2, {})
+    assert not vault.finish(RECORD, 2, {})
+    assert vault.held([RECORD, b"\x09" * 32])[0].usable == [following]
+    vault.stage(Staged(b"s" * 32, split(DEK, RECORD, 3)[0], complete=True), {})
+    assert vault.abandon(RECORD, 3, {})
+    assert vault.held([RECORD])[0].usable == [following]
+    vault.close()
+
+
+def test_either_vault_shreds_for_good(where: str, share: Share) -> None:
+    vault = open_vault(where, KEY)
+    vault.put(share, {})
+    vault.stage(Staged(b"r" * 32, split(DEK, RECORD, 2)[0], complete=True), {})
+    assert vault.shred(RECORD, {"kind": "shred"})
+    held = vault.held([RECORD])[0]
+    assert (held.usable, held.staged, held.shredded) == ([], None, 3)
+    assert not vault.shred(RECORD, {"kind": "shred"})
+    for attempt in (
+        lambda: vault.put(split(DEK, RECORD, 9)[0], {}),
+        lambda: vault.stage(Staged(b"r" * 32, split(DEK, RECORD, 2)[0], complete=False), {}),
+        lambda: vault.finish(RECORD, 2, {}),
+    ):
+        with pytest.raises(KeyRefused):
+            attempt()
+    assert len(list(vault.log())) == 3
+    vault.close()
+
+
+def test_either_vault_logs_a_release_or_refuses_it(where: str, share: Share) -> None:
+    vault = open_vault(where, KEY)
+    vault.put(share, {})
+    vault.revoke(b"d" * 32, {})
+    answers = vault.release(
+        [
+            release(RECORD, b"1"),
+            release(RECORD, b"1"),
+            release(RECORD, b"2", consent=b"d" * 32),
+            release(b"\x09" * 32, b"3"),
+            release(RECORD, b"4"),
+        ]
+    )
+    kinds = [a.code.value if isinstance(a, Refused) else a.number for a in answers]
+    assert kinds == [3, "nonce-used", "consent-revoked", "no-share", 4]
+    (again,) = vault.release([release(RECORD, b"4")])
+    assert isinstance(again, Refused)
+    verify_log(vault.log())
+    vault.close()
+
+
+def test_either_vault_is_one_chain_for_many_writers(where: str, share: Share) -> None:
+    vaults = [open_vault(where, KEY) for _ in range(3)]
+    vaults[0].put(share, {})
+    barrier = threading.Barrier(6)
+
+    def write(number: int) -> None:
+        barrier.wait()
+        for i in range(20):
+            vaults[number % 3].release([release(RECORD, bytes([number, i])), release(RECORD, b"x")])
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    entries = list(vaults[0].log())
+    verify_log(entries)
+    assert len(entries) == 1 + 6 * 20 + 1
+    for vault in vaults:
+        vault.close()
+
+
+def test_either_vault_opens_with_its_own_key_only(where: str, share: Share) -> None:
+    vault = open_vault(where, Passphrase("a passphrase of some length"))
+    vault.put(share, {})
+    vault.close()
+    for wrong in (Passphrase("another one of some length"), KEY):
+        with pytest.raises(IntegrityError):
+            open_vault(where, wrong)
+    again = open_vault(where, Passphrase("a passphrase of some length"))
+    assert again.get(RECORD) == share
+    again.close()
+    with pytest.raises(BadInput, match="12 characters"):
+        Passphrase("short")
+
+
+def test_a_passphrase_does_not_open_a_vault_with_a_key_file(where: str) -> None:
+    open_vault(where, KEY).close()
+    with pytest.raises(IntegrityError, match="key file"):
+        open_vault(where, Passphrase("a passphrase of some length"))
+
+
+def test_a_vault_whose_derivation_was_weakened_is_noticed(path: Path) -> None:
+    SqliteVault(path, Passphrase("a passphrase of some length")).close()
+    for derivation in ("scrypt 1 8 1 00", "scrypt 99 8 1 00", "none", "md5 1 1 1 00"):
+        with sqlite3.connect(path) as raw:
+            raw.execute("UPDATE vault SET derivation = ?", (derivation,))
+        raw.close()
+        with pytest.raises(IntegrityError):
+            SqliteVault(path, Passphrase("a passphrase of some length"))
+
+
+@pytest.mark.parametrize(
+    "statement", ["UPDATE log SET body = '{}'", "DELETE FROM log", "TRUNCATE log"]
+)
+def test_postgresql_itself_keeps_the_log_append_only(server: str, statement: str) -> None:
+    url = fresh_database(server, "append")
+    vault = open_vault(url, KEY)
+    vault.append({}, b"nonce")
+    with psycopg.connect(url) as raw, pytest.raises(psycopg.Error, match="append-only"):
+        raw.execute(statement)
+    assert len(list(vault.log())) == 1
+    vault.close()
+
+
+def test_a_lost_connection_is_made_again(server: str, share: Share) -> None:
+    url = fresh_database(server, "lost")
+    vault = open_vault(url, KEY)
+    vault.put(share, {})
+    with psycopg.connect(server, autocommit=True) as raw:
+        raw.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'lost'")
+    with pytest.raises(StoreError, match="cannot be used"):
+        vault.get(RECORD)
+    assert vault.get(RECORD) == share
+    vault.close()
+
+
+def test_what_is_no_database_is_refused_without_telling_the_password(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as refusal:
+        open_vault(f"postgresql://me:secret@/nothing?host={tmp_path}", KEY)
+    assert "secret" not in str(refusal.value)
+    with pytest.raises(BadInput, match="malformed"):
+        open_vault("postgresql://%%%", KEY)
+
+
+def test_nothing_in_postgresql_is_in_the_clear(server: str, share: Share) -> None:
+    url = fresh_database(server, "clear")
+    vault = open_vault(url, KEY)
+    vault.put(share, {})
+    vault.keep("identity", b"a private key of the keeper's own")
+    vault.close()
+    with psycopg.connect(url) as raw:
+        stored = b"".join(
+            bytes(value)
+            for (value,) in raw.execute(
+                "SELECT sealed FROM shares UNION ALL SELECT sealed FROM kept"
+            ).fetchall()
+        )
+    assert len(stored) > 200
+    assert share.value[:16] not in stored
+    assert b"private" not in stored
