@@ -69,7 +69,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-campaign test-ape kubo test-kubo bench-gas bench-store dist
+.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store dist
 test-all: test test-campaign test-ape test-kubo ## Run every test
 
 test-campaign: build setup-dev ## Run the long property campaigns and the slow end-to-end tests
@@ -80,6 +80,9 @@ test-ape: build setup-dev ## Run the end-to-end flows through Ape
 
 kubo: ## Find Kubo on PATH, or build it with Go into .build/bin
 	@scripts/setup_kubo
+
+postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on it
+	@scripts/setup_postgres
 
 test-kubo: build setup-dev kubo ## Run the tests on real IPFS daemons
 	@MEDTOKEN_NEEDS_KUBO=1 $(BIN)/pytest -n $(WORKERS) -m kubo $(ARGS)
