@@ -86,7 +86,8 @@ def minted(units: int, coefficient: int, points: int, least: int) -> int:
 def unit_price(kind: KindWord, factors: FactorsWord, dvi: int, scene: Scene, floor: int) -> int:
     """Base units per metered unit, started year, or rental (R13); ``floor`` is the consent's.
 
-    Zero when it is not for sale. A rental costs its share of whichever is higher, floor or price.
+    Zero when it is not for sale. A rental costs its share of whichever is higher, floor or price,
+    and everything is rounded once.
     """
     if not kind.reference or not dvi:
         return 0
@@ -102,10 +103,9 @@ def unit_price(kind: KindWord, factors: FactorsWord, dvi: int, scene: Scene, flo
     ):
         amount *= factor
         divisor *= BPS
-    amount = max(amount // divisor, floor)
-    if scene.form == Form.RENTAL:
-        amount = amount * factors.rental // BPS
-    return amount - amount % GRAIN
+    share = factors.rental if scene.form == Form.RENTAL else BPS
+    price = max(amount * share // (divisor * BPS), floor * share // BPS)
+    return price - price % GRAIN
 
 
 def desk_price(price: int, units: int, floor: int) -> bool:
@@ -118,10 +118,11 @@ def moved(scarcity: int, last: int, before: int, supply: int, previous: int) -> 
     """Scarcity in bps after it followed a week's demand (R13): by a tenth, within its bounds.
 
     ``last`` and ``before`` are base units settled in the two last completed weeks, ``supply`` and
-    ``previous`` the records that there are and that there were when it moved last.
+    ``previous`` the records that there are and that there were when it moved last; where there
+    were none, nothing is known of them, and they are taken to be as many as now.
     """
     least, most = SCARCITY
-    now, then = last * max(previous, 1), before * max(supply, 1)
+    now, then = last * max(previous or supply, 1), before * max(supply, 1)
     if now * 4 > then * 5:
         return min(scarcity * 11 // 10, most)
     if now * 5 < then * 4:

@@ -114,7 +114,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _registry(ledger)
     yield from _tariff(ledger)
     yield from _market(ledger)
-    yield from _licences(ledger)
+    yield from _licences(ledger, now)
     yield from _treasury(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
@@ -189,12 +189,14 @@ def _tariff(ledger: Ledger) -> Iterator[Claim]:
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
-def _licences(ledger: Ledger) -> Iterator[Claim]:
+def _licences(ledger: Ledger, now: int) -> Iterator[Claim]:
     """What other contracts and wallets are told of licences."""
     name, book = "LicenceToken", ledger.licence_tokens
     yield Claim(7, "R12", name, "market", (), ledger.suite.addresses["DataMarket"])
     for licence, owner in book.owners.items():
-        yield Claim(7, "R12", name, "ownerOf", (int.from_bytes(licence),), owner)
+        token = int.from_bytes(licence)
+        yield Claim(7, "R12", name, "ownerOf", (token,), owner)
+        yield Claim(7, "R12", name, "isTokenExpired", (token,), ledger.market.over(licence, now))
     for account in sorted(ledger.accounts() | set(book.balances)):
         yield Claim(7, "R12", name, "balanceOf", (account,), book.balances.get(account, 0))
     for licence, bought in ledger.market.licences.items():

@@ -37,6 +37,7 @@ Progress = Callable[[str], None]
 _T = TypeVar("_T")
 
 # R15's worked example: 100,000 calls at 50 DUT, here of the glucose series, in four transactions.
+# The patient's floor decides the price: the tariff alone would ask for less of such a record (R13).
 CALLS = 100_000
 CALL_PRICE = 50 * DUT
 CALL_TRANSACTIONS = 4

@@ -290,6 +290,13 @@ class MarketBook(Book):
         consent = self.consents.get(licence.ref.consent)
         return consent.word.revoked_at if consent else 0
 
+    def over(self, licence: bytes, now: int) -> bool:
+        """Whether a licence has ended by ``now``, unix seconds: nobody may use it any more (R9)."""
+        found = self.licences.get(licence)
+        if found is None:
+            return True
+        return found.word.closed or found.word.ended(now, self._revoked_at(found))
+
     # -------------------------------------------------------------- accounts
 
     def _licensee(self, event: Event) -> None:
@@ -330,6 +337,9 @@ class MarketBook(Book):
         )
         if source != desk:
             self._require_open(f"a charge by the desk {desk}")
+            self.journal.require(
+                not self._frozen(source), 7, "R2", f"a desk took from {source}, which is frozen"
+            )
         self._move_deposit(source, -amount)
         self._move_deposit(target, amount)
         self.totals.desks += amount

@@ -27,11 +27,11 @@ UNTOLD = {
     "UsageToken.Issued.exchange",
     "UsageToken.Issued.payment",
     "UsageToken.Redeemed.payment",
-    # who attested, as long as it may, and how; two scores count by their rounded mean only
+    # who attested, as long as it may, and how
     "RecordRegistry.RecordAttested.attester",
     "RecordRegistry.RecordAttested.scores.method",
-    "RecordRegistry.RecordAttested.scores.completeness",
-    "RecordRegistry.RecordAttested.scores.annotation",
+    # what a destruction's certificate says
+    "RecordRegistry.RecordDestroyed.certificate",
     # where a batch's list of drafts lies
     "RecordRegistry.BatchRegistered.manifest",
     # diseases matter only where the purpose is research on them; more may be undertaken than needed
@@ -40,6 +40,7 @@ UNTOLD = {
     # what a later event changed again
     "DataMarket.LicenceSuspended.suspended",
     "AccessManager.RoleGranted.delay",
+    "Tariff.EmergencyDeclared.until",
     # who sent what the timelock, or somebody with a role, may send
     "TimelockController.RoleGranted.sender",
     "TimelockController.RoleRevoked.sender",

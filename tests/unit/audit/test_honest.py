@@ -13,6 +13,7 @@ from support.world import DAY, DUT, FIXED, KEY_BITS, World
 from medtoken.audit import Clock, Ledger, Report, replay
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Block
+from medtoken.deploy.roles import Role
 from medtoken.errors import BadInput, DeploymentError, NodeUnreachable, WrongChain
 
 
@@ -217,3 +218,83 @@ def test_an_end_before_the_last_contract_is_refused(honest) -> None:
     record = replace(record, contracts=record.contracts | {"DataMarket": market})
     with pytest.raises(BadInput, match="the contracts stand since block 10"):
         replay(honest.chain, record, 9)
+
+
+def test_scarcity_set_through_the_manager_or_by_another_role(
+    recorded: World, auditing: Callable[[World], Report]
+) -> None:
+    """What governance set is no move, by whatever way it came."""
+    w, t = recorded, recorded.tariff
+    data = t.abi.call("set_scarcity", 1, 30_000)
+    w.as_timelock(w.manager, "execute", t.address, data)
+    t.move_scarcity(1, sender=w.people.stranger)
+    assert auditing(w).violations == ()
+    to = (t.address, [abi("Tariff").selector("set_scarcity")], int(Role.GUARDIAN))
+    w.as_timelock(w.manager, "setTargetFunctionRole", *to)
+    t.set_scarcity(1, 7_777, sender=w.people.guardian)
+    t.set_scarcity(2, 8_888, sender=w.people.guardian)
+    assert auditing(w).violations == ()
+    assert auditing(w).holds
+
+
+def test_a_desk_with_a_delay_goes_through_the_manager(
+    recorded: World, auditing: Callable[[World], Report]
+) -> None:
+    w, p = recorded, recorded.people
+    w.as_timelock(w.manager, "grantRole", int(Role.DESK), p.stranger, 60)
+    data = w.market.abi.call("charge", p.licensee, DUT)
+    w.manager.schedule(w.market.address, data, 0, sender=p.stranger)
+    w.evm.warp(60)
+    w.manager.execute(w.market.address, data, sender=p.stranger)
+    assert w.deposit_of(w.manager.address) == DUT
+    assert auditing(w).holds
+
+
+def test_a_desk_that_buys_for_itself_pays_what_it_says(
+    recorded: World, auditing: Callable[[World], Report]
+) -> None:
+    """Desk and licensee in one: at the tariff's price, or at its own above the floor."""
+    w, p = recorded, recorded.people
+    w.as_timelock(w.manager, "grantRole", int(Role.DESK), p.licensee, 0)
+    consent = w.granted(floorPrice=40 * DUT)
+    w.buy(consent)
+    order = w.order(consent, salt=1 << KEY_BITS)
+    w.market.issue_licence(p.licensee, order, consent.values(), [], 41 * DUT, sender=p.licensee)
+    assert auditing(w).holds
+
+
+def test_licences_tell_their_form_payer_and_vouchers(honest, report) -> None:
+    ledger, n = report.as_dict()["ledger"], honest.names
+    licences, p = ledger["market"]["licences"], honest.world.people
+
+    def told(ref: dict[str, object]) -> dict[str, object]:
+        return licences["0x" + honest.world.licence_id(ref).hex()]
+
+    kept, rental, sold = told(n.kept), told(n.rental), told(n.sold)
+    assert (kept["form"], kept["signer"], kept["payer"]) == ("metered", p.meter, p.licensee)
+    assert (kept["units"], kept["used"], kept["vouchers"], kept["uses"]) == (70, 66, 4, 1)
+    assert (kept["paid"], kept["refund"]) == (str(70 * 121 * DUT // 2), str(2 * 121 * DUT))
+    assert (rental["form"], rental["signer"]) == ("rental", None)
+    assert (sold["payer"], sold["licensee"]) == (n.desk, p.other_licensee)
+    assert sold["paid"] == str(5 * 61 * DUT)
+    assert set(ledger["licence_tokens"].values()) == {str(p.licensee)}
+
+
+def test_the_tariff_is_told(honest, report) -> None:
+    tariff, w = report.as_dict()["ledger"]["tariff"], honest.world
+    assert tariff["market"] == w.market.address
+    assert tariff["kinds"]["1"]["reference"] == str(60 * DUT)
+    assert tariff["kinds"]["2"] == {
+        "reference": str(10 * DUT),
+        "scarcity": 20_000,
+        "moved_in_week": w.evm.times[honest.events[honest.find("FactorChanged", -1)].block]
+        // (7 * DAY),
+        "supply": 2,
+    }
+    assert (tariff["factors"]["commercial"], tariff["factors"]["rental"]) == (30_000, 4_000)
+    assert tariff["emergencies"] == {}
+    for key, amount in tariff["demand"].items():
+        kind, week = map(int, key.split("/"))
+        assert amount == str(w.market.demand(kind, week))
+    records = report.as_dict()["ledger"]["registry"]["records"]
+    assert records["0x" + honest.names.destroyed.hex()]["destroyed"]

@@ -7,36 +7,104 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.evm import Reverted
-from support.world import DUT, FIXED, KEY_BITS, METERED, World
+from support.world import DAY, DUT, FIXED, JAPAN, KEY_BITS, METERED, RENTAL, TAIWAN, World
 
-ACTIONS = st.sampled_from(
-    ["grant", "buy", "buy term", "use", "settle", "revoke", "wait", "withdraw", "reclaim", "issue"]
-)
+from medtoken.audit import rules
+from medtoken.chain.words import FactorsWord
+from medtoken.deploy.roles import Role
+from medtoken.messages import Consent
+from medtoken.vocabulary import duo_mask
+
+FACTORS = [name for name, _ in FactorsWord.layout]
+
+MARKET = ["buy", "buy term", "buy rental", "buy keyed", "use", "settle", "wait"] * 3
+MARKET += ["grant", "grant", "revoke"]
+LATER = ["top up", "top up", "voucher", "voucher", "show"]
+MONEY = ["withdraw", "reclaim", "issue"]
+DESK = ["charge", "release", "desk sale"]
+RECORDS = ["correct", "destroy", "move"]
+GOVERNANCE = ["rates", "window", "factor", "scarcity", "emergency", "certify"]
+ACTIONS = st.sampled_from([*MARKET, *LATER, *MONEY, *DESK, *RECORDS, *GOVERNANCE])
 
 
-def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
-    p = w.people
-    consent = consents[n % len(consents)]
-    ref = refs[n % len(refs)] if refs else None
+def buy(w: World, action: str, n: int, consent: Consent, refs: list) -> None:
+    form = {"buy term": FIXED, "buy rental": RENTAL}.get(action, METERED)
+    units = n % 50 + 1 if form == METERED else 0
+    salt = w.keyed(len(refs)) if action == "buy keyed" else len(refs) << KEY_BITS
+    purposes = duo_mask(["HMB", "NCU"] if n % 3 else ["HMB"])
+    sender = w.people.other_licensee if n % 5 == 0 else w.people.licensee
+    order = {"form": form, "units": units, "end": w.now + 5000 + n * 2000, "salt": salt}
+    order |= {"purposes": purposes, "urgent": n % 7 == 0}
+    refs.append(w.buy(consent, sender=sender, **order))
+
+
+def govern(w: World, action: str, n: int) -> None:
     match action:
-        case "grant":
-            annotator = w.number(p.annotator) if n % 2 else 0
-            share, dvi = 7000 + n % 1001, 1 + n % 100
-            record = w.record(dvi=dvi, annotator=annotator)
-            consents.append(w.granted(record, patientShare=share, floorPrice=n * 10**9))
-        case "buy" | "buy term":
-            form = METERED if action == "buy" else FIXED
-            units = n % 50 + 1 if action == "buy" else 0
-            end = w.now + 1 + n * 1000
-            refs.append(w.buy(consent, form=form, units=units, end=end, salt=len(refs) << KEY_BITS))
-        case "use" if ref:
-            w.use(ref, n % 7 + 1)
-        case "settle" if ref:
-            w.settle(ref)
-        case "revoke":
-            w.revoke(consent)
-        case "wait":
-            w.evm.warp(n * 997)
+        case "rates":
+            rates = {"provider": 9000 - n, "annotator": n, "platform": 1000, "levy": n % 1001}
+            w.as_timelock(w.market, "set_rates", rates)
+        case "window":
+            w.as_timelock(w.market, "set_window", n * 600)
+        case "factor":
+            factor = n % 8
+            bounds = rules.FACTORS[FACTORS[factor]]
+            w.as_timelock(w.tariff, "set_factor", factor, bounds[n % 2])
+        case "scarcity":
+            w.as_timelock(w.tariff, "set_scarcity", 1, 5_000 + 90 * n)
+        case "emergency":
+            w.declare((JAPAN, TAIWAN)[n % 2], n * 100)
+        case "certify":
+            w.license(w.people.licensee, flags=2 * (n % 2))
+
+
+def desk(w: World, action: str, n: int, consent: Consent, refs: list) -> None:
+    p, m, seller = w.people, w.market, w.people.meter
+    match action:
+        case "charge":
+            m.charge(p.licensee, n * DUT, sender=seller)
+        case "release":
+            m.release(p.other_licensee, n * DUT // 2, sender=seller)
+        case "desk sale":
+            salt = w.keyed(len(refs))
+            order = w.order(consent, salt=salt, form=METERED if n % 2 else FIXED)
+            if n % 2 == 0:
+                order |= {"units": 0, "end": w.now + n * DAY}
+            m.issue_licence(
+                p.other_licensee, order, consent.values(), [], n * 10**17, sender=seller
+            )
+            refs.append(
+                {
+                    "consent": consent.struct_hash(),
+                    "record": consent.records,
+                    "licensee": str(p.other_licensee),
+                    "salt": salt,
+                }
+            )
+
+
+def later(w: World, action: str, n: int, ref: dict) -> None:
+    match action:
+        case "top up":
+            w.market.top_up(ref, n % 9 + 1, sender=ref["licensee"])
+        case "voucher":
+            w.redeem(w.voucher(ref, n % 30, time=w.now - n * 500 * (n % 2)))
+        case "show":
+            w.token.show(ref, sender=w.people.stranger)
+
+
+def change(w: World, action: str, n: int, consent: Consent) -> None:
+    match action:
+        case "correct":
+            w.attest(w.register(previous=consent.records), completeness=n % 101)
+        case "destroy":
+            w.registry.destroy(consent.records, w.fresh("certificate"), sender=w.people.custodian)
+        case "move":
+            w.tariff.move_scarcity(1, sender=w.people.stranger)
+
+
+def money(w: World, action: str, n: int) -> None:
+    p = w.people
+    match action:
         case "withdraw":
             who = (p.patient, p.custodian, p.annotator)[n % 3]
             w.withdraw(w.withdrawal(who, max(1, w.earned(who) * n // 1000)), who)
@@ -46,14 +114,54 @@ def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
             w.fund(p.licensee, n * 20_000 * DUT)
 
 
+def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
+    p = w.people
+    consent = consents[n % len(consents)]
+    ref = refs[n % len(refs)] if refs else None
+    if action in DESK:
+        desk(w, action, n, consent, refs)
+    elif action in MONEY:
+        money(w, action, n)
+    elif action in RECORDS:
+        change(w, action, n, consent)
+    elif action in GOVERNANCE:
+        govern(w, action, n)
+    elif action in LATER and ref:
+        later(w, action, n, ref)
+    match action:
+        case "grant":
+            annotator = w.number(p.annotator) if n % 2 else 0
+            share, dvi = 7000 + n % 1001, 1 + n % 100
+            region, tier = (JAPAN, TAIWAN)[n % 2], 1 + n % 2
+            record = w.record(dvi=dvi, annotator=annotator, region=region, tier=tier)
+            purposes = duo_mask(["HMB"] if n % 3 == 0 else ["HMB", "NCU"])
+            terms = {"patientShare": share, "floorPrice": n * 10**9, "purposes": purposes}
+            consents.append(w.granted(record, **terms))
+        case "buy" | "buy term" | "buy rental" | "buy keyed":
+            buy(w, action, n, consent, refs)
+        case "use" if ref:
+            w.use(ref, n % 7 + 1)
+        case "settle" if ref:
+            w.settle(ref)
+        case "revoke":
+            w.revoke(consent)
+        case "wait":
+            w.evm.warp(n * 499)
+
+
 @settings(
-    max_examples=25,
+    max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-@given(steps=st.lists(st.tuples(ACTIONS, st.integers(0, 999)), min_size=5, max_size=25))
+@given(steps=st.lists(st.tuples(ACTIONS, st.integers(0, 999)), min_size=10, max_size=60))
 def test_random_histories(recorded: World, auditing, history, steps: list[tuple[str, int]]) -> None:
     with recorded.evm.anchor():
-        consents, refs = [recorded.granted()], []
+        consents, refs = [recorded.granted(), recorded.granted(floorPrice=0)], []
+        for n, action in ((41, "buy keyed"), (43, "buy"), (44, "buy rental"), (46, "buy term")):
+            buy(recorded, action, n, consents[1], refs)
+        recorded.as_timelock(
+            recorded.manager, "grantRole", int(Role.DESK), recorded.people.meter, 0
+        )
         for action, n in steps:
             with suppress(Reverted):  # what the contracts refuse is no history
                 act(recorded, action, n, consents, refs)

@@ -128,6 +128,10 @@ def test_scarcity_multiplies_and_what_has_no_reference_is_not_for_sale() -> None
 
 def test_a_rental_takes_its_share_of_the_floor_too() -> None:
     assert price(floor=100 * DUT, form=Form.RENTAL) == 30 * DUT
+    # a third of a grain is rounded off once, after the share is taken
+    odd = KindWord(85 * GRAIN, 10_000)
+    assert price(4, kind=odd, floor=0, form=Form.RENTAL) == GRAIN
+    assert price(3, kind=odd, floor=GRAIN, form=Form.RENTAL) == 0
 
 
 @given(
@@ -164,6 +168,7 @@ def test_factors_are_applied_exactly_and_floored_once(
         (100, 100, 2, 1, 9_000),  # as much money for twice the records
         (100, 100, 1, 2, 11_000),
         (5, 0, 0, 0, 11_000),
+        (100, 100, 9, 0, 10_000),  # what there was before is not known
     ],
 )
 def test_scarcity_follows_demand_for_each_record(

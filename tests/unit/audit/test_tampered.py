@@ -1072,6 +1072,15 @@ def test_a_charge_while_the_market_was_paused(honest) -> None:
     assert not any(text in str(v) for v in found)
 
 
+def test_a_charge_of_somebody_frozen(honest) -> None:
+    """R2: a deposit does not leave through a desk either."""
+    frozen = honest.events[of(honest, "StandingChanged", current=5)]
+    charge = of(honest, "DeskMoved")
+    account = honest.events[charge].args["source"]
+    events = insert(honest.events, charge - 1, frozen, account=account, previous=1, current=5)
+    named(honest, events, 7, "R2", f"a desk took from {account}, which is frozen")
+
+
 # ------------------------------------------------------------------ versions and destruction
 
 
