@@ -54,7 +54,9 @@ def is_valid(ref: IDataMarket.LicenceRef, units: uint256) -> bool:
             are more than 40 bits hold, which the market refuses to log.
     """
     found: IDataMarket.Licence = self._licence(keccak256(abi_encode(ref)))
-    if units == 0 or found.form == _METERED and units > found.units - found.used:
+    if units == 0 or units > _TIME:
+        return False
+    if found.form == _METERED and units > found.units - found.used:
         return False
     return self._runs(found, ref.consent)
 

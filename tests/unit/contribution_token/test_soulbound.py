@@ -114,8 +114,9 @@ def test_a_new_token_names_its_minter_once_and_not_nobody(world: World) -> None:
     people = world.people
     manager = world.evm.deploy("AccessManager", people.deployer, sender=people.deployer)
     token = world.evm.deploy("ContributionToken", manager.address, sender=people.deployer)
-    with reverts("soulbound: only the bound minter mints"):
-        token.mint(people.stranger, 1, sender=people.deployer)
+    for who in (people.deployer, ZERO):  # not even nobody, whose name an unbound minter bears
+        with reverts("soulbound: only the bound minter mints"):
+            token.mint(people.stranger, 1, sender=who)
     with reverts("soulbound: no minter is named"):
         token.bindMinter(ZERO, sender=people.deployer)
     token.bindMinter(people.relay, sender=people.deployer)

@@ -73,3 +73,24 @@ def test_units_topped_up_count(world: World) -> None:
     world.market.top_up(ref, 2, sender=world.people.licensee)
     assert world.view.is_valid(ref, 3)
     assert not world.view.is_valid(ref, 4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_usable_is_valid_but_for_the_units_left(world: World, form: int) -> None:
+    consent = world.granted()
+    ref = world.buy(consent, form=form)
+    world.use(ref, 10)
+    assert world.view.is_usable(ref)
+    assert world.view.is_valid(ref, 1) == (form != METERED)
+    assert not world.view.is_usable(ref | {"salt": 1})
+    licence = world.licence_id(ref)
+    world.market.set_suspended(licence, True, sender=world.people.supervisor)
+    assert not world.view.is_usable(ref)
+    world.market.set_suspended(licence, False, sender=world.people.supervisor)
+    with world.evm.anchor():
+        world.evm.warp(90 * DAY)
+        assert not world.view.is_usable(ref)
+    world.revoke(consent)
+    assert not world.view.is_usable(ref)
+    world.settle(ref)
+    assert not world.view.is_usable(ref)

@@ -210,7 +210,7 @@ def test_any_week_moves_as_the_model_says_and_by_a_tenth_at_most(world: World) -
         scarcity: int, last: int, before: int, near: Any, supply: int, previous: int
     ) -> None:
         if near is not None:  # close to the limits, where a mistake would show
-            last = int(before * near * max(supply, 1) / max(previous, 1))
+            last = int(before * near * max(supply, 1) / max(previous or supply, 1)) % 2**129
         tariff, market, registry = world.tariff, world.market, world.registry
         with world.evm.anchor(), ExitStack() as stack:
             for (address, slot), value in (

@@ -113,6 +113,20 @@ def test_a_frozen_account_neither_sends_nor_receives_also_by_allowance(world: Wo
             world.dut.transferFrom(source, to, 1, sender=people.stranger)
 
 
+def test_a_frozen_account_moves_nobody_elses_tokens_either(world: World) -> None:
+    people = world.people
+    for who in (people.licensee, people.other_licensee):
+        world.dut.approve(people.stranger, 2**256 - 1, sender=who)
+    world.dut.setFrozen(people.stranger, True, sender=people.sanctions)
+    with reverts(FROZEN):
+        world.dut.transferFrom(people.licensee, people.exchange, 1, sender=people.stranger)
+    with reverts(FROZEN):
+        world.dut.transferFrom(people.licensee, people.exchange, 0, sender=people.stranger)
+    world.dut.setFrozen(people.stranger, False, sender=people.sanctions)
+    world.dut.transferFrom(people.licensee, people.exchange, 1, sender=people.stranger)
+    assert world.dut.balanceOf(people.exchange) == 1
+
+
 def test_no_function_takes_tokens_from_anybody(world: World) -> None:
     """R2: frozen, never confiscated. Whoever moves what is another's needs that one's allowance."""
     people = world.people
