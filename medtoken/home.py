@@ -19,7 +19,7 @@ from typing import Any
 from medtoken.chain.contracts import Suite
 from medtoken.chain.licence_view import MarketView
 from medtoken.chain.node import Wallet
-from medtoken.chain.outbox import Outbox, write_durably
+from medtoken.chain.outbox import Outbox, make_private, write_durably
 from medtoken.chain.rpc import Rpc
 from medtoken.errors import BadInput, StateError
 from medtoken.ipfs import CID, DEFAULT_API, Store, open_store
@@ -185,7 +185,7 @@ class Home:
     def _made(self, name: str) -> Path:
         folder = self.folder / name
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private(folder)
         except OSError as error:
             raise StateError(f"The folder {folder} cannot be made: {error.strerror}.") from None
         return folder

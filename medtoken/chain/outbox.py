@@ -91,14 +91,22 @@ class Outbox:
         return self._folder / f"{'auto' if passing else 'once'}-{name[:40]}.json"
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder and those above it, where they are missing, for their owner alone."""
+    if not folder.exists():
+        make_private(folder.parent)
+        folder.mkdir(exist_ok=True, mode=0o700)
+
+
 def write_durably(path: Path, body: bytes, mode: int = 0o600) -> None:
     """Replace a file's content in one step that a crash cannot leave half done.
 
-    Makes the folder when it is not there. Raises StateError when the file cannot be written.
+    Makes the folder when it is not there, for its owner alone. Raises StateError when the file
+    cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private(path.parent)
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as out:
             out.write(body)
             out.flush()

@@ -198,13 +198,34 @@ class Amount(click.ParamType):
             units = _EXACT.multiply(Decimal(str(value)), Decimal(DUT))
         except DecimalException:
             units = Decimal("NaN")
-        if not units.is_finite() or units < 0 or units >= 2**256 or units % 1:
+        whole = units.is_finite() and units == units.to_integral_value()
+        if not whole or not 0 <= units < 2**256:
             self.fail(f"{value} is not an amount of DUT with at most 18 decimals.", param, ctx)
         return int(units)
 
 
+class Percent(click.ParamType):
+    """A share in per cent, such as 72.5; kept as basis points."""
+
+    name = "%"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Text to basis points."""
+        if isinstance(value, int):
+            return value
+        try:
+            points = _EXACT.multiply(Decimal(str(value)), Decimal(100))
+        except DecimalException:
+            points = Decimal("NaN")
+        whole = points.is_finite() and points == points.to_integral_value()
+        if not whole or not 0 <= points <= 10_000:
+            self.fail(f"{value} is not a share in per cent with at most 2 decimals.", param, ctx)
+        return int(points)
+
+
 WORD = Word32()
 AMOUNT = Amount()
+PERCENT = Percent()
 
 
 def dut(amount: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import click
 
 from medtoken import vocabulary
-from medtoken.cli._context import AMOUNT, WORD, Context, common, hexed
+from medtoken.cli._context import AMOUNT, PERCENT, WORD, Context, common, hexed
 from medtoken.errors import ConsentRefused
 from medtoken.messages import Revocation
 from medtoken.parties import Patient, Relay
@@ -48,9 +48,9 @@ def consent() -> None:
 )
 @click.option(
     "--share",
-    default=75.0,
+    default="75",
     show_default=True,
-    type=click.FloatRange(70, 80),
+    type=PERCENT,
     help="Your per cent of the provider part.",
 )
 @click.option(
@@ -67,7 +67,7 @@ def grant(
     region: str,
     fields: str,
     floor: int,
-    share: float,
+    share: int,
     days: int,
     dry_run: bool,
 ) -> None:  # fmt: skip
@@ -85,7 +85,7 @@ def grant(
         fields=fields,
         tier=max(Tier.SENSITIVE, facts.tier),
         floor_price=floor,
-        patient_share=round(share * 100),
+        patient_share=share,
         days=days,
     )
     context.say(terms.render())
