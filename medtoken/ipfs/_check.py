@@ -34,7 +34,10 @@ class Health:
 
 
 def check(store: Source, cid: CID, progress: Progress | None = None) -> Health:
-    """Read and verify every block of a file. StoreError when the store itself does not answer."""
+    """Read and verify every block of a file. StoreError when the store itself does not answer.
+
+    A daemon that is not ``offline`` gets what it lacks from its peers, so that nothing is missing.
+    """
     return _go_through(store, cid, progress, None)
 
 

@@ -8,7 +8,9 @@ file once and computing its tree, which costs a second download but trusts nothi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -48,6 +50,9 @@ class Gateway:
         self._largest = largest
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = "identity"
+        for scheme in ("http://", "https://"):
+            # Once more, since a gateway may close a connection that it had kept open.
+            self._session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=1))
         self._rebuilt: dict[CID, bytes] = {}
 
     def close(self) -> None:
@@ -69,7 +74,7 @@ class Gateway:
         """The bytes that should be the block; None for a node of a gateway that serves none."""
         with self._get(cid, raw=True) as response:
             serves_blocks = response.headers.get("Content-Type", "").startswith(_RAW)
-            if response.ok and (serves_blocks or cid.codec is Codec.RAW):
+            if response.status_code == 200 and (serves_blocks or cid.codec is Codec.RAW):
                 return self._read(response, LEAF_SIZE + 1)
         if cid.codec is not Codec.RAW:
             return None
@@ -85,7 +90,8 @@ class Gateway:
                 nodes[at] = bytes(block)
 
         with within(self._patience, lambda: self._get(cid, raw=False)) as response:
-            root, _ = add_blocks(_Body(self, response), keep)
+            body = _Body(partial(self._read, response), self.name, self._largest)
+            root, _ = add_blocks(body, keep)
         if root != cid:
             raise IntegrityError(f"{self.name} gave other bytes than those that file {cid} has")
         self._rebuilt.update(nodes)
@@ -105,7 +111,7 @@ class Gateway:
         if response.status_code in (404, 410):
             response.close()
             raise BlockMissing(f"{self.name} does not have block {cid}")
-        if not response.ok and not (raw and response.status_code in _NOT_SERVED):
+        if response.status_code != 200 and not (raw and response.status_code in _NOT_SERVED):
             response.close()
             raise StoreError(f"{self.name} answered {response.status_code} for block {cid}")
         return response
@@ -120,11 +126,17 @@ class Gateway:
             return target
         raise StoreError(f"{self.name} sends readers elsewhere, to {target[:200]}")
 
-    @staticmethod
-    def _read(response: requests.Response, most: int) -> bytes:
-        """The body, of which no more than ``most`` bytes are read."""
-        block: bytes = response.raw.read(most, decode_content=False)
-        return block
+    def _read(self, response: requests.Response, most: int) -> bytes:
+        """The body, of which no more than ``most`` bytes are read; Late when it drips."""
+        body, deadline = bytearray(), time.monotonic() + self._patience
+        while len(body) < most:
+            piece = response.raw.read1(most - len(body), decode_content=False)
+            if not piece:
+                break
+            body += piece
+            if time.monotonic() > deadline:
+                raise Late
+        return bytes(body)
 
     @contextlib.contextmanager
     def _asking(self, cid: CID) -> Iterator[None]:
@@ -141,16 +153,15 @@ class Gateway:
 
 
 class _Body:
-    """A response's body as a stream, each read of which has to come in time."""
+    """A response's body as a stream of no more than ``left`` bytes."""
 
-    def __init__(self, gateway: Gateway, response: requests.Response) -> None:
-        self._gateway, self._response, self._left = gateway, response, gateway._largest
+    def __init__(self, read: Callable[[int], bytes], name: str, left: int) -> None:
+        self._read, self._name, self._left = read, name, left
 
     def readinto(self, buffer: memoryview, /) -> int:
-        gateway, response = self._gateway, self._response
-        piece = within(gateway._patience, lambda: gateway._read(response, len(buffer)))
+        piece = self._read(len(buffer))
         self._left -= len(piece)
         if self._left < 0:
-            raise IntegrityError(f"{gateway.name} gave more bytes than the file can have")
+            raise IntegrityError(f"{self._name} gave more bytes than the file can have")
         buffer[: len(piece)] = piece
         return len(piece)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections import deque
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -61,6 +61,9 @@ class KuboStore:
             raise BadInput(
                 f"{api!r} is not the address of an IPFS daemon, such as {DEFAULT_API}"
             ) from error
+        for adapter in self._client._client._session.adapters.values():
+            # A parameter of urllib3 1 that the library still passes, and that 2 warns about.
+            adapter.poolmanager.connection_pool_kw.pop("strict", None)
 
     def close(self) -> None:
         """Close its connections; the store can still be used."""
@@ -99,7 +102,7 @@ class KuboStore:
         with _Feed(Metered(stream, progress)) as feed:
             if self.has(CID.of(feed.first)):
                 cid, _ = add_blocks(feed, self._send_missing)
-                self.pin(cid)
+                self._pin(cid)
                 return cid
             try:
                 with self._asking("adding a file"):
@@ -122,20 +125,35 @@ class KuboStore:
         return BlockReader(cid, self.get_block)
 
     def pin(self, cid: CID) -> None:
-        # With progress it answers twice a second, so that patience is for that and not the whole.
+        # Kubo would ask its peers for what is missing, offline or not.
+        for block in walk(cid, lambda at: self._get(at, offline=True)):
+            if not self.has(block):
+                raise BlockMissing(f"block {block} of {cid} is not held by {self.name}")
+        self._pin(cid)
+
+    def _pin(self, cid: CID) -> None:
+        # With progress it answers twice a second, so that patience is for a step and not the whole.
         with (
             self._asking(f"pinning {cid}"),
             self._client.pin.add(
                 str(cid), opts={"name": PIN_NAME, "progress": True}, offline=True, stream=True
             ) as answers,
         ):
-            if str(cid) not in deque(answers, 1).pop().get("Pins", ()):
-                raise IntegrityError(f"{self.name} did not pin {cid}")
+            steps, deadline = 0, time.monotonic() + self._patience
+            for answer in answers:
+                if answer.get("Progress", 0) > steps:
+                    steps, deadline = answer["Progress"], time.monotonic() + self._patience
+                if str(cid) in answer.get("Pins", ()):
+                    return
+                if time.monotonic() > deadline:
+                    break
+        raise StoreError(f"{self.name} does not come to an end with pinning {cid}")
 
     def pins(self) -> Iterator[CID]:
         with self._asking("listing pins"):
             answer = self._client.pin.ls(type="recursive", opts={"name": PIN_NAME})
-            roots = [text for text, pin in answer["Keys"].items() if pin["Name"] == PIN_NAME]
+            pins = answer.get("Keys", {})
+            roots = [text for text, pin in pins.items() if pin["Name"] == PIN_NAME]
             return map(CID.parse, sorted(roots))
 
     def delete(self, cid: CID) -> None:
@@ -174,7 +192,7 @@ class KuboStore:
     def _send(self, cid: CID, block: bytes | memoryview) -> None:
         with self._asking(f"storing block {cid}"):
             answer = self._client.block.put(
-                io.BytesIO(block), opts={"cid-codec": _CODECS[cid.codec]}
+                io.BytesIO(block), opts={"cid-codec": _CODECS[cid.codec], "mhtype": "sha2-256"}
             )
             if answer["Key"] != str(cid):
                 raise IntegrityError(f"{self.name} says {answer['Key']} for the block {cid}")

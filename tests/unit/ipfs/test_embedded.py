@@ -195,7 +195,9 @@ def test_a_killed_process_leaves_nothing_pinned_and_its_blocks_can_be_collected(
         process.send_signal(signal.SIGKILL)
     assert list(store.pins()) == [kept]
     (tmp_path / "store" / "tmp" / "left").write_bytes(b"half a block")
-    assert store.collect() == len(block_files(tmp_path)) + 2
+    left = len(block_files(tmp_path)) - 1
+    assert left >= 2
+    assert store.collect() == left
     assert [path.name for path in block_files(tmp_path)] == [str(kept)]
     assert not temporary_files(tmp_path)
     cid = store.add_file(io.BytesIO(DATA))
