@@ -29,6 +29,8 @@ _IS_VALID = keccak(text="isValidSignature(bytes32,bytes)")[:4]
 _SKEW = 60
 _MARK = 40
 _MOST_REFS = 100_000
+# Views read for each licence.
+_READS = 7
 
 Ref = dict[str, Any]
 
@@ -63,8 +65,8 @@ class MarketView:
         self._lock = threading.Lock()
         self._head = 0
         self._final = _unmarked(mark) if mark else (0, b"")
-        self._refs: dict[bytes, Ref] = {}
-        self._states: dict[bytes, LicenceState] = {}
+        self._refs: dict[tuple[bytes, int], Ref] = {}
+        self._states: dict[tuple[bytes, int], LicenceState] = {}
         self._states_of: tuple[bytes, bytes] = (b"", b"")
 
     # ------------------------------------------------------------------ where the node stands
@@ -142,12 +144,10 @@ class MarketView:
             if self._states_of != (tip.head_hash, tip.final_hash):
                 self._states, self._states_of = {}, (tip.head_hash, tip.final_hash)
             states = self._states
-        missing = list(
-            {licence: block for licence, block in wanted if licence not in states}.items()
-        )
+        missing = list(dict.fromkeys(one for one in wanted if one not in states))
         refs = self._find(tip, missing)
         calls: list[tuple[str, bytes, bytes]] = []
-        for licence, ref in refs.items():
+        for (licence, _), ref in refs.items():
             usable = _call("LicenceView", "is_usable", ref)
             calls += [
                 (self._view, usable, tip.final_hash),
@@ -160,18 +160,19 @@ class MarketView:
                     tip.head_hash,
                 ),
                 (self._usage, _call("UsageToken", "standing", ref["licensee"]), tip.head_hash),
+                (self._registry, _call("RecordRegistry", "facts", ref["record"]), tip.head_hash),
             ]
         words = [int.from_bytes(answer) for answer in self._calls(calls)]
-        for at, (licence, ref) in enumerate(refs.items()):
-            states[licence] = _state(tip, ref, words[6 * at : 6 * at + 6])
-        return [states.get(licence) or _unknown(tip, block) for licence, block in wanted]
+        for at, (one, ref) in enumerate(refs.items()):
+            states[one] = _state(tip, ref, words[_READS * at : _READS * (at + 1)])
+        return [states.get(one) or _unknown(tip, one[1]) for one in wanted]
 
-    def _find(self, tip: Tip, wanted: Sequence[tuple[bytes, int]]) -> dict[bytes, Ref]:
+    def _find(self, tip: Tip, wanted: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], Ref]:
         """What names each licence. It hashes to the licence's id, so it is good once and for all."""
         unknown = [
             (licence, block)
             for licence, block in wanted
-            if licence not in self._refs and block <= tip.final
+            if (licence, block) not in self._refs and block <= tip.final
         ]
         found = self._rpc.batch(
             [
@@ -189,7 +190,7 @@ class MarketView:
                 for licence, block in unknown
             ]
         )
-        for (licence, _), logs in zip(unknown, found, strict=True):
+        for (licence, block), logs in zip(unknown, found, strict=True):
             if isinstance(logs, Failure):
                 raise NodeUnreachable(f"The node at {self._rpc.url} refused: {logs.text}.")
             for log in logs:
@@ -202,8 +203,8 @@ class MarketView:
                 if _licence_id(ref) == licence:
                     if len(self._refs) >= _MOST_REFS:
                         self._refs.clear()
-                    self._refs[licence] = ref
-        return {licence: self._refs[licence] for licence, _ in wanted if licence in self._refs}
+                    self._refs[licence, block] = ref
+        return {one: self._refs[one] for one in wanted if one in self._refs}
 
     # ------------------------------------------------------------------ people
 
@@ -270,7 +271,7 @@ class MarketView:
 
 
 def _state(tip: Tip, ref: Ref, words: Sequence[int]) -> LicenceState:
-    usable_final, usable, licence_word, consent_word, licensee_word, standing = words
+    usable_final, usable, licence_word, consent_word, licensee_word, standing, facts = words
     licence = LicenceWord.unpack(licence_word)
     consent = ConsentWord.unpack(consent_word)
     licensee = LicenseeWord.unpack(licensee_word)
@@ -286,6 +287,7 @@ def _state(tip: Tip, ref: Ref, words: Sequence[int]) -> LicenceState:
         ),
         (licensee.frozen, Code.NOT_LIVE, "the licensee is frozen"),
         (standing & _DUT_FROZEN != 0, Code.NOT_LIVE, "the licensee's account is frozen"),
+        (Facts.unpack(facts).destroyed, Code.SHREDDED, "the record was destroyed"),
         (usable != 1, Code.NOT_LIVE, "the licence is not usable"),
         (usable_final != 1, Code.NOT_FINAL, "the licence is not usable at the final block yet"),
     )

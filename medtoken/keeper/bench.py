@@ -46,8 +46,7 @@ class Bench:
     wallet: Wallet
     keepers: Sequence[Keeper]
     private_key: HpkePrivateKey
-    licences: tuple[tuple[bytes, bytes, int, bytes], ...]
-    """Licence, record, block of the purchase, the record's key."""
+    licences: tuple[Licensed, ...]
 
     def wanted(self, count: int) -> list[Wanted]:
         """Requests for so many keys, over the licences in turn."""
@@ -57,18 +56,16 @@ class Bench:
                 KeyRequest(
                     chain_id=self.suite.node.chain_id,
                     market=self.suite.market.address,
-                    licence=licence,
-                    record=record,
+                    licence=one.licence,
+                    record=one.record,
                     requester=self.wallet.address,
                     public_key_hash=self.private_key.public_key.fingerprint,
-                    block=block,
+                    block=one.block,
                     expiry=expiry,
                 ),
-                key.__eq__,
+                one.key.__eq__,
             )
-            for licence, record, block, key in (
-                self.licences[i % len(self.licences)] for i in range(count)
-            )
+            for one in (self.licences[i % len(self.licences)] for i in range(count))
         ]
 
 
@@ -113,16 +110,36 @@ def bench_keepers(licences: int = 10, folder: Path | None = None) -> Iterator[Be
         )
         licensee = Licensee(suite, cast["pharma"])
         licensee.deposit(1_000_000 * DUT)
-        bought = tuple(_licensed(suite, cast, licensee, keepers) for _ in range(licences))
+        bought = tuple(licensed(suite, cast, licensee, keepers) for _ in range(licences))
         for _ in range(3):
             node.rpc("evm_mine")
         yield Bench(suite, cast["pharma"], keepers, HpkePrivateKey.generate(), bought)
 
 
-def _licensed(
-    suite: Suite, cast: Cast, licensee: Licensee, keepers: Sequence[Keeper]
-) -> tuple[bytes, bytes, int, bytes]:
-    """A registered record whose key three keepers hold, and a licence of it; nothing is sealed."""
+@dataclass(frozen=True)
+class Licensed:
+    """A record whose key three keepers hold, and a licence of it."""
+
+    licence: bytes
+    record: bytes
+    block: int
+    """In which the licence was bought."""
+    key: bytes
+    patient: Patient
+
+
+def licensed(
+    suite: Suite,
+    cast: Cast,
+    licensee: Licensee,
+    keepers: Sequence[Keeper],
+    *,
+    metered: int = 0,
+) -> Licensed:
+    """Deposit a new record's key, register and attest it, consent to its use and buy a licence.
+
+    Nothing is sealed: only the key is wanted. ``metered`` units are prepaid; 0 is a fixed term.
+    """
     hospital, node = cast["hospital"], suite.node
     number, tag = suite.registry.number_of(hospital.address), secrets.token_bytes(32)
     record, key = suite.registry.record_id(number, tag), secrets.token_bytes(32)
@@ -163,9 +180,14 @@ def _licensed(
     )
     Relay(suite, cast["relay"]).grant(consent, patient.sign(consent))
     bought = licensee.buy(
-        record, consent.struct_hash(), form=Form.FIXED_TERM, purposes=PURPOSES, days=30
+        record,
+        consent.struct_hash(),
+        form=Form.METERED if metered else Form.FIXED_TERM,
+        purposes=PURPOSES,
+        days=30,
+        units=metered,
     )
-    return bought.licence, record, node.head().number, key
+    return Licensed(bought.licence, record, node.head().number, key, patient)
 
 
 def measure(count: int = 400) -> dict[str, float]:
