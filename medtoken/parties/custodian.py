@@ -6,6 +6,7 @@ twice: shares are with the keepers before the record is on the chain.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from collections.abc import Sequence
@@ -57,7 +58,12 @@ class Custodian:
         self._wallet = wallet
         self._home = home
         self._store = store if store is not None else home.store
-        self._keepers = keepers if keepers is not None else home.keepers(suite)
+        self._given = keepers
+
+    @functools.cached_property
+    def _keepers(self) -> Sequence[Keeper]:
+        """Opened when first needed: a file that is refused leaves no vault behind."""
+        return self._given if self._given is not None else self._home.keepers(self._suite)
 
     def add_record(
         self,

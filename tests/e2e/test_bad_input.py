@@ -102,7 +102,7 @@ CALLS: dict[str, tuple[type[errors.MedtokenError], str]] = {
     "a licence that nobody settles": (errors.ContractRefused, "earnings settle " + NOTHING),
     "an attestation of nothing": (errors.BadInput, "record attest " + NOTHING + " {cgm}"),
     "a purchase of nothing": (
-        errors.ContractRefused,
+        errors.ConsentRefused,
         "licence buy " + NOTHING + " --consent {consent} --purpose HMB --purpose NPUNCU",
     ),
     "a purchase under nothing": (

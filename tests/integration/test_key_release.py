@@ -129,7 +129,7 @@ def test_no_key_before_the_purchase_is_final(stage: Stage, tmp_path: Path) -> No
     stage.licensee.deposit(1000 * DUT)
     bought = stage.buy(record, stage.consent(record))
     said = refused(stage, bought, tmp_path / "opened")
-    assert said.count("the purchase is not final yet") == 3
+    assert said.count("is not final here yet") == 3
     stage.chain.mine()
     assert stage.opened(bought, tmp_path / "opened")
 

@@ -9,6 +9,7 @@ import pytest
 from support.live import DAY
 from support.stage import PURPOSES, Stage
 
+from medtoken.chain.contracts import Ask
 from medtoken.errors import (
     BadInput,
     ConsentRefused,
@@ -20,7 +21,7 @@ from medtoken.errors import (
 from medtoken.messages import DUT, Revocation
 from medtoken.parties import Licensee
 from medtoken.parties.licensee import Bought, earned_now
-from medtoken.vocabulary import Form
+from medtoken.vocabulary import Form, duo_mask
 
 
 def deposit(stage: Stage) -> int:
@@ -93,11 +94,26 @@ def test_a_permit_that_somebody_else_brought_first_does_no_harm(stage: Stage) ->
 # ------------------------------------------------------------------ buying
 
 
+def quoted(stage: Stage, record: bytes, floor: int) -> int:
+    """What one metered unit costs the company for research where it works."""
+    account = stage.suite.market.licensee(stage.licensee.address)
+    ask = Ask(
+        record=record,
+        form=int(Form.METERED),
+        purposes=duo_mask(PURPOSES),
+        urgent=False,
+        floorPrice=floor,
+        region=account.region,
+        certified=account.certified,
+    )
+    return stage.suite.tariff.quote(ask).price
+
+
 def test_the_deposit_pays_price_and_levy_to_the_base_unit(stage: Stage) -> None:
     record = stage.record()
     consent = stage.consent(record)
     stage.licensee.deposit(10_000 * DUT)
-    price = stage.suite.market.quote(record, 50 * DUT)
+    price = quoted(stage, record, 50 * DUT)
     bought = stage.buy(record, consent, Form.METERED, 10)
     assert (bought.paid, bought.levy) == (10 * price, 10 * price // 20)
     assert deposit(stage) == 10_000 * DUT - bought.paid - bought.levy
@@ -107,7 +123,7 @@ def test_the_deposit_pays_price_and_levy_to_the_base_unit(stage: Stage) -> None:
 def test_a_deposit_that_is_too_small_buys_nothing(stage: Stage, short: int) -> None:
     record = stage.record()
     consent = stage.consent(record)
-    price = stage.suite.market.quote(record, 50 * DUT)
+    price = quoted(stage, record, 50 * DUT)
     stage.licensee.deposit(max(1, 10 * price * 21 // 20 - short))
     said = refused_without_a_trace(
         stage, InsufficientFunds, lambda: stage.buy(record, consent, Form.METERED, 10)
@@ -319,10 +335,10 @@ def test_a_closed_licence_is_settled_no_more(stage: Stage) -> None:
     revoke(stage, bought.ref.consent)
     market, relay = stage.suite.market, stage.chain.cast["relay"]
     market.settle(relay, [bought.ref])
-    said = refused_without_a_trace(
-        stage, ContractRefused, lambda: market.settle(relay, [bought.ref])
-    )
-    assert said == "licence: it is closed"
+    receipt = market.settle(relay, [bought.ref])
+    # Passed over, so that nobody spoils another's batch by settling one of it first.
+    assert receipt.logs == ()
+    assert market.licence(bought.licence).closed
 
 
 def test_a_licence_that_nobody_bought_is_not_settled(stage: Stage) -> None:
