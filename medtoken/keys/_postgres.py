@@ -39,8 +39,9 @@ class PostgresVault(SqlVault):
             raise BadInput(f"a vault key has 32 bytes, not {len(key)}")
         try:
             named = psycopg.conninfo.conninfo_to_dict(url)
-        except psycopg.ProgrammingError as error:
-            raise BadInput(f"the database's URL is malformed: {error}") from None
+        except psycopg.ProgrammingError:
+            # What is wrong with it is not told: it may quote the password.
+            raise BadInput("the database's URL is malformed") from None
         self._url = url
         # Never the password.
         self._where = f"database {named.get('dbname', '')} at {named.get('host', 'localhost')}"
