@@ -1,0 +1,234 @@
+"""The suite on a chain of one process, as the stateful tests drive, read and audit it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from eth_abi import encode
+from eth_account import Account
+from eth_utils import keccak, to_checksum_address
+from stateful.model import Permit, PermitSignature, Proof, Signature, State
+from support.evm import CHAIN_ID, Evm, deploy_suite
+from support.world import Actor
+
+from medtoken.audit import Report, replay
+from medtoken.chain.abi import Log
+from medtoken.chain.node import Block, RawLog
+from medtoken.deploy.plan import PEOPLE, Params, load_params
+from medtoken.deploy.record import DeployedContract, Deployment
+from medtoken.messages import Message
+
+PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket")
+_DOMAIN = keccak(
+    text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+)
+_PERMIT = keccak(
+    text="Permit(address owner,address spender,uint256 value,uint256 nonce,uint256 deadline)"
+)
+
+
+@cache
+def cast(name: str) -> Actor:
+    """The account of this name, always the same object."""
+    return Actor(name)
+
+
+class RecordingEvm(Evm):
+    """Keeps the raw logs of everything; each transaction is a block of its own."""
+
+    def __init__(self) -> None:
+        self.times: list[int] = []
+        self.raw: list[RawLog] = []
+        super().__init__()
+
+    def create(self, code: bytes, sender: str) -> str:
+        address = super().create(code, sender)
+        self._record()
+        return address
+
+    def transact(self, sender: str, to: str, data: bytes, value: int = 0) -> bytes:
+        out = super().transact(sender, to, data, value)
+        self._record()
+        return out
+
+    @contextmanager
+    def anchor(self) -> Iterator[None]:
+        times, raw = len(self.times), len(self.raw)
+        with super().anchor():
+            yield
+        del self.times[times:], self.raw[raw:]
+
+    def _record(self) -> None:
+        number = len(self.times)
+        self.times.append(self.time)
+        for index, log in enumerate(self._evm.result.logs):
+            data = log.data[1] if isinstance(log.data, tuple) else log.data
+            topics = tuple(bytes.fromhex(t.removeprefix("0x")) for t in log.topics)
+            address = to_checksum_address(log.address)
+            tx = number.to_bytes(32)
+            self.raw.append(RawLog(address, topics, bytes(data), number, tx, index))
+
+
+class Chain:
+    """A fresh deployment, spoken to by the names of contracts and functions."""
+
+    def __init__(self) -> None:
+        self.evm = RecordingEvm()
+        self._salts = 0
+        self.params: Params = load_params(
+            "devnet",
+            operator=cast("operator"),
+            platform=cast("platform"),
+            people={name: cast(name) for name in PEOPLE},
+        )
+        self.suite = deploy_suite(self.evm, self.params, cast("deployer"))
+        self.addresses = {name: contract.address for name, contract in self.suite.items()}
+        self.timelock = self.addresses["TimelockController"]
+        self._asked: dict[tuple[Any, ...], tuple[str, bytes]] = {}
+        self._domains = {
+            "DataMarket": self._domain("medtoken", "DataMarket"),
+            "UsageToken": self._domain("Data Usage Token", "UsageToken"),
+        }
+
+    @property
+    def now(self) -> int:
+        return self.evm.time
+
+    # ---------------------------------------------------------------- writing
+
+    def call(self, sender: str, contract: str, function: str, *args: Any) -> Any:
+        """Send a transaction; what the timelock sends goes through the timelock. May raise Reverted."""
+        data = self.suite[contract].abi.call(function, *_plain(args))
+        if sender == self.timelock:
+            return self._by_timelock(self.addresses[contract], data)
+        out = self.evm.transact(sender, self.addresses[contract], data)
+        return self.suite[contract].abi.result(function, out)
+
+    def _by_timelock(self, to: str, data: bytes) -> None:
+        assert self.params.timelock_delay == 0, "time passes only when a test says so"
+        self._salts += 1
+        step = (to, 0, data, bytes(32), self._salts.to_bytes(32))
+        timelock = self.suite["TimelockController"]
+        timelock.schedule(*step, 0, sender=cast("operator"))
+        timelock.execute(*step, sender=cast("stranger"))
+
+    def logs(self) -> list[Log]:
+        """The events of the last transaction."""
+        return self.evm.logs
+
+    def warp(self, seconds: int) -> None:
+        self.evm.warp(seconds)
+
+    # ---------------------------------------------------------------- signing
+
+    def sign(self, signer: Actor, message: Message | Permit) -> Signature:
+        """The signature of a person under what people sign."""
+        permit = isinstance(message, Permit)
+        if permit:
+            kinds = ["bytes32", "address", "address", "uint256", "uint256", "uint256"]
+            inner = keccak(encode(kinds, [_PERMIT, *message]))
+        else:
+            inner = message.struct_hash()
+        domain = self._domains["UsageToken" if permit else "DataMarket"]
+        raw = Account.unsafe_sign_hash(keccak(b"\x19\x01" + domain + inner), signer.key).signature
+        made = PermitSignature if permit else Signature
+        return made(signer, message, bytes(raw))
+
+    def _domain(self, name: str, contract: str) -> bytes:
+        kinds = ["bytes32", "bytes32", "bytes32", "uint256", "address"]
+        hashes = [_DOMAIN, keccak(text=name), keccak(text="1")]
+        return keccak(encode(kinds, [*hashes, CHAIN_ID, self.addresses[contract]]))
+
+    # ---------------------------------------------------------------- reading
+
+    def state(self, keys: Iterable[tuple[Any, ...]]) -> State:
+        """What views answer, as integers: one, or a tuple of several."""
+        return {key: self._ask(key) for key in keys}
+
+    def _ask(self, key: tuple[Any, ...]) -> Any:
+        if key not in self._asked:
+            contract, function, *args = key
+            data = self.suite[contract].abi.call(function, *args)
+            self._asked[key] = self.addresses[contract], data
+        out = self.evm.view(self.evm.nobody, *self._asked[key])
+        words = tuple(int.from_bytes(out[i : i + 32]) for i in range(0, len(out), 32))
+        return words[0] if len(words) == 1 else words
+
+    # ---------------------------------------------------------------- auditing
+
+    def audit(self) -> Report:
+        """The auditor's verdict on everything that happened since the deployment."""
+        return replay(_Node(self.evm), self._deployment())
+
+    def _deployment(self) -> Deployment:
+        return Deployment(
+            CHAIN_ID,
+            "test",
+            cast("deployer"),
+            {
+                name: DeployedContract(
+                    name=name,
+                    address=self.addresses[name],
+                    proxy=name in PROXIED,
+                    implementation="0x" + "11" * 20 if name in PROXIED else None,
+                    block=0,
+                    tx="0x",
+                    implementation_tx=None,
+                    constructor=[],
+                    initialize=None,
+                    compiler={},
+                    integrity="0x",
+                )
+                for name in self.addresses
+            },
+        )
+
+
+@dataclass
+class _Node:
+    """What the auditor asks of a chain."""
+
+    evm: RecordingEvm
+    chain_id: int = CHAIN_ID
+
+    def head(self) -> Block:
+        return self.block(len(self.evm.times) - 1)
+
+    def block(self, number: int) -> Block:
+        return Block(number, number.to_bytes(32), self.evm.times[number])
+
+    def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
+        return (r for r in self.evm.raw if r.address in addresses and first <= r.block <= last)
+
+    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
+        return self.evm.view(self.evm.nobody, to, data)
+
+    def storage(self, address: str, slot: int, block: int | None = None) -> int:
+        return self.evm.storage(address, slot)
+
+
+def _plain(args: Iterable[Any]) -> Iterator[Any]:
+    """Arguments as the ABI takes them."""
+    for arg in args:
+        if isinstance(arg, PermitSignature):
+            yield from (arg.raw[64], arg.raw[:32], arg.raw[32:64])
+        else:
+            yield _plain_one(arg)
+
+
+def _plain_one(arg: Any) -> Any:
+    if isinstance(arg, Signature):
+        return arg.raw
+    if isinstance(arg, Proof):
+        return list(arg.raw)
+    if isinstance(arg, Message):
+        return arg.values()
+    if isinstance(arg, list):
+        return [_plain_one(item) for item in arg]
+    if isinstance(arg, dict):
+        return {name: _plain_one(item) for name, item in arg.items()}
+    return arg
