@@ -263,7 +263,6 @@ class RecordRegistry(_Contract):
         """Attest a record's content and quality. Caller: an accredited attester."""
         return self.send(wallet, "attest", record, asdict(scores), key=key)
 
-
     def destroy(
         self, wallet: Wallet, record: bytes, certificate: bytes, key: str | None = None
     ) -> Receipt:
