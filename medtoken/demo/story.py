@@ -261,12 +261,17 @@ class Story:
         for chapter in chapters:
             name = chapter.fixture.path.name
             self._say(f"Two of three key keepers release the key of {name}; the company opens it")
-            target = self._out / "opened" / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._licensee.open_record(
-                chapter.bought.licence, target, store=self._home.store, keepers=self._keepers
-            )
-            chapter.opened = _sha256(target) == _sha256(chapter.fixture.path)
+            # Once: told again after the revocation, the story could not open it a second time.
+            entry = self._remember(f"opened-{name}", lambda c=chapter: self._opened(c))  # type: ignore[misc]
+            chapter.opened = entry["sha256"] == _sha256(chapter.fixture.path)
+
+    def _opened(self, chapter: Chapter) -> dict[str, Any]:
+        target = self._out / "opened" / chapter.fixture.path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._licensee.open_record(
+            chapter.bought.licence, target, store=self._home.store, keepers=self._keepers
+        )
+        return {"sha256": _sha256(target)}
 
     def _withdraw(self, chapters: list[Chapter]) -> dict[str, str]:
         chapter = next(c for c in chapters if c.fixture.format is Format.CGM)

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 MEDTOKEN = (sys.executable, "-c", "from medtoken.cli import main; main()")
 DAY = 86_400
 # Generous: it ends a test that hangs, and says nothing about speed.
-PATIENCE = 120
+PATIENCE = 300
 
 
 # ---------------------------------------------------------------------------- the chain
@@ -197,6 +198,14 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def wait_until_gone(pid: int) -> bool:
+    """Whether a process ends; a signal takes a moment to arrive."""
+    deadline = time.monotonic() + PATIENCE
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not alive(pid)
 
 
 def listing(folder: Path) -> dict[str, str]:

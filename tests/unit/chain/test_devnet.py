@@ -9,11 +9,10 @@ import signal
 import socket
 import stat
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, alive, children, environment, python
+from support.live import PATIENCE, alive, children, environment, python, wait_until_gone
 
 from medtoken.chain.devnet import anvil, dev_wallet, find_anvil, free_port
 from medtoken.chain.node import Node
@@ -26,16 +25,6 @@ with anvil() as node:
     print(node.url, flush=True)
     sys.stdin.read()
 """
-
-
-def gone(pid: int) -> bool:
-    """Whether a process ends; a signal takes a moment to arrive."""
-    deadline = time.monotonic() + PATIENCE
-    while alive(pid):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_it_runs_inside_and_is_gone_outside() -> None:
@@ -135,7 +124,7 @@ def test_it_dies_with_its_owner(end: signal.Signals) -> None:
         assert Node.connect(url).chain_id == 31337
         owner.send_signal(end)
         owner.wait(PATIENCE)
-    assert gone(pid)
+    assert wait_until_gone(pid)
 
 
 def test_it_does_not_hear_the_terminal_s_ctrl_c() -> None:
