@@ -76,7 +76,7 @@ test-campaign: build setup-dev ## Run the long property campaigns and the slow e
 	@HYPOTHESIS_PROFILE=campaign $(BIN)/pytest -n $(WORKERS) -m "slow and not kubo" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape
-	@$(BIN)/ape test tests/ape $(ARGS)
+	@APE_DATA_FOLDER=$(CURDIR)/.build/ape $(BIN)/ape test tests/ape $(ARGS)
 
 kubo: ## Find Kubo on PATH, or build it with Go into .build/bin
 	@scripts/setup_kubo

@@ -127,7 +127,8 @@ def test_consent_is_granted_used_and_revoked(suite, record, people, chain):
         end=now + 90 * DAY,
         purposes=vocabulary.duo_mask(["HMB", "NCU"]),
         diseases=bytes(32),
-        maxPrice=50 * DUT,
+        urgent=False,
+        maxPrice=100 * DUT,
         agreement=agreement_hash(),
         salt=0,
     )

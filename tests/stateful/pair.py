@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from types import SimpleNamespace
@@ -82,6 +83,9 @@ class Refusal:
 
 
 REFUSED = Refusal()
+# How often each function went through, and how often each sentence was met, in this process.
+DONE: Counter[str] = Counter()
+MET: Counter[str] = Counter()
 
 
 class Pair:
@@ -125,11 +129,13 @@ class Pair:
         except Reverted as error:
             assert refused is not None, f"{what}: the chain refuses: {error}"
             sentence = str(error)
+            MET[sentence] += 1
             known = any(sentence.startswith(reason) for reason in refused.reasons)
             assert known, f"{what}: the chain says {sentence!r}, the model {refused}"
             self.check("refused", refused=True)
             return REFUSED
         assert refused is None, f"{what}: the chain does it, the model refuses: {refused}"
+        DONE[function] += 1
         if expected is not None:
             assert result == expected, f"{what} returned {result}, not {expected}"
         self.check(function)
