@@ -102,6 +102,13 @@ class Home:
         """The 32 bytes that key this custodian's duplicate tags (R6); made at the first call."""
         return self._secret("custodian.secret")
 
+    def copies_secret(self) -> bytes:
+        """The 32 bytes that key masked and marked copies (R35); made at the first call.
+
+        Not the custodian's other secret: its tags are public, and of files that others may choose.
+        """
+        return self._secret("copies.secret")
+
     def wallet(self, name: str, *, create: bool = False) -> Wallet:
         """The wallet kept under a name. Raises StateError when there is none."""
         path = self._wallet_path(name)

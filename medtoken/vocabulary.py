@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from enum import IntEnum
 
 from medtoken.errors import BadInput
+from medtoken.masking import load_profile, profile_of
 
 
 class Tier(IntEnum):
@@ -104,13 +105,6 @@ REGIONS: dict[str, tuple[int, str]] = {
     "US": (840, "the United States"),
 }
 
-# Masking profiles: which fields may leave. A consent commits to the SHA-256 of the profile's line.
-FIELD_PROFILES: dict[str, str] = {
-    "de-identified": "every field but names, addresses, contact data, numbers and full dates",
-    "measurements": "measured values and their times relative to the first, nothing else",
-    "all": "every field of the record",
-}
-
 
 def mask(names: Iterable[str], table: Mapping[str, tuple[int, str]], what: str) -> int:
     """The bits of ``names`` in a table. Raises BadInput on an unknown name or when there is none."""
@@ -171,18 +165,14 @@ def tier_words(tier: int) -> str:
 
 
 def profile_hash(name: str) -> bytes:
-    """The commitment to a masking profile: SHA-256 of ``name: line``."""
-    if name not in FIELD_PROFILES:
-        raise BadInput(f"{name} is no masking profile; known are {', '.join(FIELD_PROFILES)}.")
-    return hashlib.sha256(f"{name}: {FIELD_PROFILES[name]}".encode()).digest()
+    """The commitment to a masking profile, a name or a file's path: SHA-256 of its file (R9)."""
+    return load_profile(name).digest
 
 
 def profile_words(digest: bytes) -> str:
     """Words for the commitment to a masking profile."""
-    for name, line in FIELD_PROFILES.items():
-        if profile_hash(name) == digest:
-            return line
-    return f"the fields of profile 0x{digest.hex()}"
+    found = profile_of(digest)
+    return found.line if found else f"the fields of profile 0x{digest.hex()}"
 
 
 def disease_commitment(codes: Iterable[str]) -> bytes:

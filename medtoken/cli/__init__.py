@@ -15,6 +15,7 @@ import medtoken
 from medtoken.cli import (
     audit,
     consent,
+    copies,
     demo,
     deploy,
     devnet,
@@ -48,7 +49,7 @@ for _command in (
     keeper.keeper,
 ):
     cli.add_command(_command)
-for _command in (keeper.destroy, keeper.certificate, keeper.rotate_key):
+for _command in (keeper.destroy, keeper.certificate, keeper.rotate_key, copies.mask, copies.query):
     record.record.add_command(_command)
 
 

@@ -41,7 +41,7 @@ def consent() -> None:
     "--fields",
     default="de-identified",
     show_default=True,
-    type=click.Choice(list(vocabulary.FIELD_PROFILES)),
+    help="What they may see: a masking profile's name, or the path of a .json file.",
 )
 @click.option(
     "--floor", type=AMOUNT, default="0", show_default=True, help="Least price, DUT a unit."

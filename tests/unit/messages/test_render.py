@@ -41,7 +41,8 @@ def test_a_typical_consent() -> None:
     assert TYPICAL.render() == (
         "You allow research institutes or certified pharmaceutical companies to use your record for "
         "health, medical and biomedical research, in Taiwan, until 2028-01-15 08:00 UTC.\n"
-        "They may see: every field but names, addresses, contact data, numbers and full dates.\n"
+        "They may see: every field but names, addresses, contact data, numbers, free text and true "
+        "dates.\n"
         "It covers public and sensitive data.\n"
         "Conditions: not for commercial use.\n"
         "They pay at least 50 DUT for each use or licence. Of the provider's part, 75 % is yours.\n"

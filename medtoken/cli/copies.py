@@ -1,0 +1,123 @@
+"""What leaves a record, for ``medtoken record``: mask, query."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from medtoken import masking
+from medtoken.cli._context import Context, common, hexed
+from medtoken.errors import BadInput
+
+_profile = click.option(
+    "--profile",
+    "profile_name",
+    default="de-identified",
+    show_default=True,
+    help="A masking profile: its name, or the path of a .json file.",
+)
+_scope = click.option(
+    "--scope", help="Files masked under one scope keep common references; default: the file alone."
+)
+_role = click.option(
+    "--role", help="Who will read it: what this role may not see is left out as well."
+)
+
+
+def _chosen(name: str, role: str | None) -> masking.Profile:
+    profile = masking.load_profile(name)
+    return masking.narrower(profile, role) if role is not None else profile
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@_profile
+@_role
+@_scope
+@click.option("--out", required=True, type=click.Path(dir_okay=False), help="The masked copy.")
+@click.option(
+    "--inspected", is_flag=True, help="I looked at the pixels: they show no text and no face."
+)
+@common
+def mask(
+    context: Context,
+    file: str,
+    profile_name: str,
+    role: str | None,
+    scope: str | None,
+    out: str,
+    inspected: bool,
+) -> None:
+    """Write the copy of FILE that a masking profile lets out (as the hospital, R35).
+
+    Seal and register this copy: then nobody can open more than the profile lets out.
+    """
+    profile = _chosen(profile_name, role)
+    secret = context.home.copies_secret()
+    masked = masking.mask_file(file, out, profile, secret, scope=scope, inspected=inspected)
+    context.done(
+        {
+            "file": out,
+            "profile": masked.profile,
+            "fields": hexed(masked.digest),
+            "format": masked.format,
+            "kept": masked.kept,
+            "dropped": masked.dropped,
+            "notes": masked.notes,
+        },
+        "\n".join(
+            [
+                f"Masked to {out}: {masked.kept:,} elements left, {masked.dropped:,} stayed behind.",
+                f"Profile {masked.profile}, {hexed(masked.digest)}",
+                *masked.notes,
+            ]
+        ),
+    )
+
+
+@click.command()
+@click.argument("file", type=click.Path())
+@_profile
+@_role
+@_scope
+@click.option("--type", "kind", default="", help="Only resources of this type (FHIR).")
+@click.option("--field", "fields", multiple=True, help="Answer with this field; repeat for more.")
+@click.option(
+    "--where", "wheres", multiple=True, metavar="NAME=TEXT", help="What a field must be, masked."
+)
+@click.option("--limit", type=click.IntRange(min=0), help="At most so many rows or resources.")
+@common
+def query(
+    context: Context,
+    file: str,
+    profile_name: str,
+    role: str | None,
+    scope: str | None,
+    kind: str,
+    fields: tuple[str, ...],
+    wheres: tuple[str, ...],
+    limit: int | None,
+) -> None:
+    """Ask FILE through a masking profile, without writing a copy: rows as JSON lines (R35)."""
+    where = {}
+    for text in wheres:
+        name, equals, value = text.partition("=")
+        if not (name and equals):
+            raise BadInput(f"{text} is not of the form NAME=TEXT.")
+        where[name] = value
+    found = masking.select(
+        file,
+        _chosen(profile_name, role),
+        context.home.copies_secret(),
+        scope=scope,
+        kind=kind,
+        fields=fields,
+        where=where,
+        limit=limit,
+    )
+    if context.as_json:
+        context.done({"rows": list(found)}, "")
+        return
+    for item in found:
+        click.echo(json.dumps(item, ensure_ascii=False))
