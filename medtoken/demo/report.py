@@ -216,8 +216,8 @@ def _rule(invariant: Summary) -> _Rule:
     return _RULES.get(number) or _Rule(f"Rule {number}", "")
 
 
-def _broken(summary: Summary) -> list[str]:
-    """The names of the rules that did not hold, of the audit and of the story itself."""
+def broken_rules(summary: Summary) -> list[str]:
+    """The names of the rules that did not hold, of the audit, the keepers and the story itself."""
     invariants, supply = summary["audit"]["invariants"], summary["supply"]
     broken = [_rule(i).name for i in invariants if not i["holds"]]
     if not invariants:
@@ -234,6 +234,8 @@ def _broken(summary: Summary) -> list[str]:
         for what in _ATTEMPTS
         if not summary["after_revoke"].get(what)
     ]
+    if summary["keepers"]["unjustified"]:
+        broken.append("No key is released without a live licence")
     if _whole(supply["minted"]) - _whole(supply["burned"]) != _whole(supply["total"]):
         broken.append("Issued minus burned is what exists")
     return broken
@@ -257,7 +259,7 @@ _BAD = _Html(
 
 
 def _page(summary: Summary) -> str:
-    broken = _broken(summary)
+    broken = broken_rules(summary)
     money = _Money.of(summary["worked_example"])
     style = _resource("_report.css")
     invariants = summary["audit"]["invariants"]

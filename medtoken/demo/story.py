@@ -92,7 +92,7 @@ class Story:
         self._keepers: list[HttpKeeper]
 
     def run(self) -> dict[str, Any]:
-        """Tell the story; returns the summary. Raises InvariantViolated when the audit fails."""
+        """Tell the story; returns the summary, also when a rule did not hold (``report.broken_rules``)."""
         started = time.monotonic()
         self._say("Setting up: contracts, hospital, laboratory, company, exchange")
         self._suite, self._cast = deploy_devnet(self._node, self._home, lambda line: None)
@@ -120,7 +120,7 @@ class Story:
         self._say("Settling everything that has ended; unearned money goes back to the company")
         self._settle(chapters, "last")
         audit = self._audit()
-        summary = {
+        return {
             "records": [self._record(c) for c in chapters],
             "worked_example": worked,
             "uses": uses,
@@ -131,9 +131,6 @@ class Story:
             "audit": audit,
             "seconds": round(time.monotonic() - started, 1),
         }
-        if not all(i["holds"] for i in audit["invariants"]):
-            raise InvariantViolated("The audit of the demo found a rule that does not hold.")
-        return summary
 
     # ------------------------------------------------------------------ the chapters
 
@@ -293,7 +290,16 @@ class Story:
         revocation = Revocation(consent.struct_hash())
         self._say("The patient of record.json revokes with one signature")
         self._relay.revoke(revocation, patient.sign(revocation), key="story:revoke")
-        refusals = {
+        # Observed once: told again to the end, the licence itself would be closed already.
+        refusals: dict[str, str] = self._remember(
+            "refusals", lambda: self._refused(chapter, consent, bought)
+        )
+        for what, text in refusals.items():
+            self._say(f"  {what} is refused: {text}")
+        return refusals
+
+    def _refused(self, chapter: Chapter, consent: Consent, bought: Bought) -> dict[str, str]:
+        return {
             "use": _refusal(lambda: self._licensee.use(bought.licence)),
             "key": _refusal(
                 lambda: self._licensee.open_record(
@@ -313,9 +319,6 @@ class Story:
                 )
             ),
         }
-        for what, text in refusals.items():
-            self._say(f"  {what} is refused: {text}")
-        return refusals
 
     def _settle(self, chapters: list[Chapter], step: str) -> None:
         refs = [c.bought.ref for c in chapters]
@@ -347,8 +350,6 @@ class Story:
             releases += sum(entry.event["kind"] == "release" for entry in entries)
             unjustified += len(releases_without_licence(entries, rpc, self._suite.deployment))
         self._say(f"  {releases} shares were released, {unjustified} without a live licence")
-        if unjustified:
-            raise InvariantViolated("A key keeper released a share without a live licence.")
         return {"processes": len(self._keepers), "releases": releases, "unjustified": unjustified}
 
     # ------------------------------------------------------------------ helpers

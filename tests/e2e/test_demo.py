@@ -188,10 +188,6 @@ def told_to_the_end(node: Node, out: Path, undisturbed: Summary) -> None:
     assert_told_once(node, out)
 
 
-@pytest.mark.slow
-@pytest.mark.xfail(
-    reason="killed in some places, a figure of the summary differs from an undisturbed run's"
-)
 def test_killed_along_the_way_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, lines: int
 ) -> None:

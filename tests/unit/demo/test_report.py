@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import hashlib
 import itertools
+import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,8 +15,9 @@ from typing import Any
 
 import pytest
 
+from medtoken.cli.demo import demo
 from medtoken.demo.report import write_report
-from medtoken.errors import BadInput
+from medtoken.errors import BadInput, InvariantViolated
 from medtoken.messages import DUT
 
 Summary = dict[str, Any]
@@ -60,6 +63,7 @@ def summary() -> Summary:
             "key": "the key was not released: keeper 1: the consent was revoked",
             "purchase": "consent: it was revoked, so no sale",
         },
+        "keepers": {"processes": 3, "releases": 8, "unjustified": 0},
         "audit": {
             "events": 1480,
             "from_block": 1,
@@ -170,8 +174,9 @@ def test_the_verdict_counts_what_the_story_itself_broke(summary: Summary, tmp_pa
     summary["worked_example"]["platform"] = str(500_000 * DUT - 1)
     summary["after_revoke"]["key"] = ""
     summary["supply"]["total"] = str(19_875_000 * DUT + 1)
+    summary["keepers"]["unjustified"] = 1
     page = render(summary, tmp_path)
-    assert heading(page).startswith("4 rules did not hold: “ct.dcm opens as the file that it was”")
+    assert heading(page).startswith("5 rules did not hold: “ct.dcm opens as the file that it was”")
     for sign in (
         "The parts of the payment make up its price",
         "The parts do not add up",
@@ -179,8 +184,22 @@ def test_the_verdict_counts_what_the_story_itself_broke(summary: Summary, tmp_pa
         "2 of 3 attempts were refused",
         "Not refused",
         "Issued minus burned is what exists",
+        "No key is released without a live licence",
     ):
         assert sign in page
+
+
+def test_a_broken_rule_is_written_down_before_the_command_fails(
+    summary: Summary, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The story is replaced: no real one is known that breaks a rule."""
+    summary["audit"]["invariants"][4]["holds"] = False
+    monkeypatch.setattr("medtoken.demo.story.Story.run", lambda _: summary)
+    monkeypatch.setattr("medtoken.cli.demo._node", lambda *_: contextlib.nullcontext())
+    with pytest.raises(InvariantViolated, match="Not held: Contributions stay with their patient"):
+        demo.main(["--out", str(tmp_path)], standalone_mode=False)
+    assert json.loads((tmp_path / "summary.json").read_text()) == summary
+    assert "One rule did not hold" in (tmp_path / "report.html").read_text()
 
 
 def test_every_record_is_told(summary: Summary, tmp_path: Path) -> None:
