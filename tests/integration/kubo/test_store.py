@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.kubo import Daemon
+from support.memory import PEAK
 
 from medtoken.errors import BadInput, IntegrityError, StoreError
 from medtoken.ipfs import (
@@ -347,8 +348,10 @@ def test_a_daemon_that_answers_junk_is_named(
 
 # ---------------------------------------------------------------------------- large records
 
-ADD_ZEROS = """
-import io, resource, sys
+ADD_ZEROS = (
+    PEAK
+    + """
+import io, sys
 from medtoken.ipfs import KuboStore
 
 class Stream(io.RawIOBase):
@@ -366,8 +369,9 @@ reader = store.open(cid)
 piece = memoryview(bytearray(1 << 20))
 while reader.readinto(piece):
     pass
-print(reader.tell(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+print(reader.tell(), peak())
 """
+)
 
 
 @pytest.mark.slow
