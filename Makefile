@@ -72,8 +72,8 @@ format: setup-dev ## Format Python and Vyper in place
 .PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store dist
 test-all: test test-campaign test-ape test-kubo ## Run every test
 
-test-campaign: build setup-dev ## Run the long property campaigns and the slow end-to-end tests
-	@HYPOTHESIS_PROFILE=campaign $(BIN)/pytest -n $(WORKERS) -m "slow and not kubo" $(ARGS)
+test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: kill at every step)
+	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape
 	@APE_DATA_FOLDER=$(CURDIR)/.build/ape $(BIN)/ape test tests/ape $(ARGS)

@@ -22,6 +22,7 @@ from support.live import (
     kill_after,
     kill_after_line,
     medtoken,
+    places,
     running,
     wait_until_gone,
 )
@@ -188,6 +189,7 @@ def told_to_the_end(node: Node, out: Path, undisturbed: Summary) -> None:
     assert_told_once(node, out)
 
 
+@pytest.mark.slow
 def test_killed_along_the_way_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, lines: int
 ) -> None:
@@ -203,7 +205,7 @@ def test_killed_along_the_way_the_story_is_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", range(1, 45))
+@pytest.mark.parametrize("line", places(45, 10))
 def test_killed_at_any_line_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, lines: int, line: int
 ) -> None:
@@ -214,7 +216,7 @@ def test_killed_at_any_line_the_story_is_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", places(16, 4))
 def test_killed_at_any_time_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, seed: int
 ) -> None:

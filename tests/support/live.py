@@ -31,6 +31,17 @@ DAY = 86_400
 PATIENCE = 300
 
 
+# With MEDTOKEN_SWEEP=all a campaign kills at every place of a long run, else at some, evenly spread.
+SWEEP_ALL = os.environ.get("MEDTOKEN_SWEEP") == "all"
+
+
+def places(last: int, some: int) -> list[int]:
+    """Numbers from 1 to ``last`` at which a campaign kills: each of them, or ``some``."""
+    if SWEEP_ALL or some >= last:
+        return list(range(1, last + 1))
+    return [1 + (last - 1) * n // (some - 1) for n in range(some)]
+
+
 # ---------------------------------------------------------------------------- the chain
 
 
