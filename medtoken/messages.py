@@ -7,6 +7,7 @@ vectors in ``tests/vectors/eip712.json`` hold both to the same bytes.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -50,7 +51,7 @@ class Domain:
         }
 
 
-class Message:
+class Message(ABC):
     """Base of the messages: a frozen dataclass whose fields are the EIP-712 fields, in order."""
 
     types: ClassVar[tuple[tuple[str, str], ...]]
@@ -104,9 +105,9 @@ class Message:
         except Exception:
             raise malformed from None
 
+    @abstractmethod
     def render(self) -> str:
         """What signing this means, in sentences for the person who signs."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

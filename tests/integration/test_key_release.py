@@ -33,7 +33,7 @@ def bought(stage: Stage) -> Bought:
     return made
 
 
-def refused(stage: Stage, bought: Bought, target: Path, **others: Any) -> str:
+def expect_refusal(stage: Stage, bought: Bought, target: Path, **others: Any) -> str:
     """The refusal; nothing was written where the plaintext would have gone."""
     licensee: Licensee = others.get("licensee", stage.licensee)
     keepers: Sequence[Keeper] = others.get("keepers", stage.keepers)
@@ -80,7 +80,7 @@ def test_the_licensee_reads_what_the_hospital_sealed(
 
 def test_a_stranger_gets_no_key(stage: Stage, bought: Bought, tmp_path: Path) -> None:
     stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
-    said = refused(stage, bought, tmp_path / "opened", licensee=stranger)
+    said = expect_refusal(stage, bought, tmp_path / "opened", licensee=stranger)
     assert said.count("the requester is not the licensee") == 3
 
 
@@ -88,7 +88,7 @@ def test_not_even_the_hospital_or_the_patient_gets_a_key(
     stage: Stage, bought: Bought, tmp_path: Path
 ) -> None:
     for wallet in (stage.chain.cast["hospital"], stage.patient_wallet):
-        refused(stage, bought, tmp_path / "opened", licensee=Licensee(stage.suite, wallet))
+        expect_refusal(stage, bought, tmp_path / "opened", licensee=Licensee(stage.suite, wallet))
 
 
 def test_a_licence_that_nobody_bought(stage: Stage, bought: Bought, tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_no_key_before_the_purchase_is_final(stage: Stage, tmp_path: Path) -> No
     record = stage.record()
     stage.licensee.deposit(1000 * DUT)
     bought = stage.buy(record, stage.consent(record))
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("is not final here yet") == 3
     stage.chain.mine()
     assert stage.opened(bought, tmp_path / "opened")
@@ -140,13 +140,13 @@ def test_no_key_after_a_revocation_not_even_before_it_is_final(
     revocation = Revocation(bought.ref.consent)
     stage.relay.revoke(revocation, stage.patient.sign(revocation))
     assert stage.chain.node.final().number < stage.chain.height()
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("the consent was revoked") == 3
 
 
 def test_no_key_after_the_end(stage: Stage, bought: Bought, tmp_path: Path) -> None:
     stage.later(91)
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("the licence has ended") == 3
 
 
@@ -156,13 +156,13 @@ def test_no_key_once_the_consent_has_expired(stage: Stage, tmp_path: Path) -> No
     bought = stage.buy(record, stage.consent(record, days=2))
     stage.chain.mine()
     stage.later(2.1)
-    refused(stage, bought, tmp_path / "opened")
+    expect_refusal(stage, bought, tmp_path / "opened")
 
 
 def test_no_key_while_suspended(stage: Stage, bought: Bought, tmp_path: Path) -> None:
     market, operator = stage.suite.market, stage.chain.cast["operator"]
     market.send(operator, "set_suspended", bought.licence, True)
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("the licence is suspended") == 3
     market.send(operator, "set_suspended", bought.licence, False)
     stage.chain.mine()
@@ -175,7 +175,7 @@ def test_no_key_for_a_licensee_that_the_market_froze(
     market, who = stage.suite.market, stage.licensee.address
     word = market.licensee(who)
     market.set_licensee(stage.chain.cast["operator"], who, word.groups, word.region, flags=1)
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("the licensee is frozen") == 3
 
 
@@ -184,7 +184,7 @@ def test_no_key_for_an_account_under_sanctions(
 ) -> None:
     operator = stage.chain.cast["operator"]
     stage.suite.usage.send(operator, "setFrozen", stage.licensee.address, True)
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("the licensee's account is frozen") == 3
 
 
@@ -193,7 +193,7 @@ def test_no_key_for_a_metered_licence_without_a_use(stage: Stage, tmp_path: Path
     stage.licensee.deposit(1000 * DUT)
     bought = stage.buy(record, stage.consent(record), Form.METERED, 5)
     stage.chain.mine()
-    said = refused(stage, bought, tmp_path / "opened")
+    said = expect_refusal(stage, bought, tmp_path / "opened")
     assert said.count("no use of the metered licence is on the chain yet") == 3
     stage.licensee.use(bought.licence)
     stage.chain.mine()
@@ -222,7 +222,7 @@ def test_one_good_keeper_of_three_opens_nothing(
 ) -> None:
     good, *rest = stage.keepers
     keepers = [good, *(Bad(keeper, what) for keeper in rest)]
-    said = refused(stage, bought, tmp_path / "opened", keepers=keepers)
+    said = expect_refusal(stage, bought, tmp_path / "opened", keepers=keepers)
     assert all(keeper.name in said for keeper in stage.keepers)
 
 
@@ -240,7 +240,7 @@ def test_a_keeper_whose_share_is_of_another_record(
     stage.licensee.open_record(
         bought.licence, tmp_path / "opened", store=stage.home.store, keepers=[liar, *keepers[1:]]
     )
-    refused(stage, bought, tmp_path / "other", keepers=[liar, liar, keepers[2]])
+    expect_refusal(stage, bought, tmp_path / "other", keepers=[liar, liar, keepers[2]])
 
 
 def keepers_on(stage: Stage, url: str) -> list[KeyKeeper]:
@@ -253,7 +253,7 @@ def test_a_keeper_that_cannot_read_the_chain_releases_nothing(
 ) -> None:
     with between(stage.chain.node.url, lambda method, forward: forward()) as url:
         blind = keepers_on(stage, url)
-    refused(stage, bought, tmp_path / "opened", keepers=blind)
+    expect_refusal(stage, bought, tmp_path / "opened", keepers=blind)
     one_blind = [blind[0], *stage.keepers[1:]]
     stage.licensee.open_record(
         bought.licence, tmp_path / "opened", store=stage.home.store, keepers=one_blind
@@ -271,7 +271,7 @@ def test_a_keeper_s_node_that_talks_nonsense_releases_nothing(
     with between(stage.chain.node.url, hook) as url:
         confused = keepers_on(stage, url)
         talking = False
-        refused(stage, bought, tmp_path / "opened", keepers=confused)
+        expect_refusal(stage, bought, tmp_path / "opened", keepers=confused)
     with answering(b"") as url, pytest.raises(MedtokenError):
         keepers_on(stage, url)
 

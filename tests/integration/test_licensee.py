@@ -28,7 +28,7 @@ def deposit(stage: Stage) -> int:
     return stage.suite.market.licensee(stage.licensee.address).deposit
 
 
-def refused_without_a_trace(
+def expect_refusal_without_a_trace(
     stage: Stage, kind: type[MedtokenError], attempt: Callable[[], object]
 ) -> str:
     height, before = stage.chain.height(), deposit(stage)
@@ -65,18 +65,20 @@ def test_a_deposit_moves_money_in_one_transaction(stage: Stage) -> None:
 
 @pytest.mark.parametrize("amount", [0, -1])
 def test_nothing_is_no_deposit(stage: Stage, amount: int) -> None:
-    refused_without_a_trace(stage, BadInput, lambda: stage.licensee.deposit(amount))
+    expect_refusal_without_a_trace(stage, BadInput, lambda: stage.licensee.deposit(amount))
 
 
 @pytest.mark.parametrize("more", [1, 10**60])
 def test_more_than_one_has_cannot_be_deposited(stage: Stage, more: int) -> None:
     held = stage.suite.usage.balance(stage.licensee.address)
-    refused_without_a_trace(stage, InsufficientFunds, lambda: stage.licensee.deposit(held + more))
+    expect_refusal_without_a_trace(
+        stage, InsufficientFunds, lambda: stage.licensee.deposit(held + more)
+    )
 
 
 def test_who_was_never_admitted_has_nothing_to_deposit(stage: Stage) -> None:
     stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
-    refused_without_a_trace(stage, NotPermitted, lambda: stranger.deposit(1))
+    expect_refusal_without_a_trace(stage, NotPermitted, lambda: stranger.deposit(1))
 
 
 def test_a_permit_that_somebody_else_brought_first_does_no_harm(stage: Stage) -> None:
@@ -125,7 +127,7 @@ def test_a_deposit_that_is_too_small_buys_nothing(stage: Stage, short: int) -> N
     consent = stage.consent(record)
     price = quoted(stage, record, 50 * DUT)
     stage.licensee.deposit(max(1, 10 * price * 21 // 20 - short))
-    said = refused_without_a_trace(
+    said = expect_refusal_without_a_trace(
         stage, InsufficientFunds, lambda: stage.buy(record, consent, Form.METERED, 10)
     )
     assert said == "account: deposit is too small"
@@ -143,7 +145,7 @@ def test_an_expired_consent_sells_nothing(stage: Stage) -> None:
     consent = stage.consent(record, days=1)
     stage.licensee.deposit(1000 * DUT)
     stage.later(1.1)
-    said = refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
+    said = expect_refusal_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
     assert said == "consent: it has expired"
 
 
@@ -152,7 +154,7 @@ def test_a_revoked_consent_sells_nothing(stage: Stage) -> None:
     consent = stage.consent(record)
     stage.licensee.deposit(1000 * DUT)
     revoke(stage, consent)
-    said = refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
+    said = expect_refusal_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, consent))
     assert said == "consent: it was revoked"
 
 
@@ -160,7 +162,7 @@ def test_a_revoked_consent_sells_nothing(stage: Stage) -> None:
 def test_a_licence_lasts(stage: Stage, days: int) -> None:
     record = stage.record()
     consent = stage.consent(record)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage,
         BadInput,
         lambda: stage.licensee.buy(
@@ -190,7 +192,7 @@ def test_an_order_that_does_not_fit(
     consent = stage.consent(record)
     stage.licensee.deposit(1000 * DUT)
     order: dict[str, object] = {"form": Form.FIXED_TERM, "purposes": PURPOSES, "days": 30, **terms}
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage,
         kind,
         lambda: stage.licensee.buy(record, consent, **order),  # type: ignore[arg-type]
@@ -201,15 +203,15 @@ def test_what_nobody_knows_is_not_sold(stage: Stage) -> None:
     record = stage.record()
     consent = stage.consent(record)
     nothing = b"\1" * 32
-    refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, nothing))
-    refused_without_a_trace(stage, ContractRefused, lambda: stage.buy(nothing, consent))
+    expect_refusal_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, nothing))
+    expect_refusal_without_a_trace(stage, ContractRefused, lambda: stage.buy(nothing, consent))
 
 
 def test_who_has_no_credential_buys_nothing(stage: Stage) -> None:
     record = stage.record()
     consent = stage.consent(record)
     stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
-    said = refused_without_a_trace(
+    said = expect_refusal_without_a_trace(
         stage,
         ContractRefused,
         lambda: stranger.buy(record, consent, form=Form.FIXED_TERM, purposes=PURPOSES, days=30),
@@ -221,7 +223,7 @@ def test_a_record_that_nobody_attested_is_not_sold(fresh: Stage) -> None:
     record = fresh.add().record
     consent = fresh.consent(record)
     fresh.licensee.deposit(1000 * DUT)
-    refused_without_a_trace(fresh, ContractRefused, lambda: fresh.buy(record, consent))
+    expect_refusal_without_a_trace(fresh, ContractRefused, lambda: fresh.buy(record, consent))
 
 
 # ------------------------------------------------------------------ using
@@ -231,7 +233,7 @@ def test_a_use_counts_once(stage: Stage) -> None:
     bought = metered(stage)
     assert stage.licensee.use(bought.licence, 4)["used"] == 4
     assert stage.licensee.use(bought.licence, 6)["used"] == 10
-    said = refused_without_a_trace(
+    said = expect_refusal_without_a_trace(
         stage, InsufficientFunds, lambda: stage.licensee.use(bought.licence)
     )
     assert said == "licence: too few units prepaid"
@@ -240,30 +242,34 @@ def test_a_use_counts_once(stage: Stage) -> None:
 @pytest.mark.parametrize(("units", "kind"), [(0, ContractRefused), (-1, BadInput)])
 def test_a_use_is_of_something(stage: Stage, units: int, kind: type[MedtokenError]) -> None:
     bought = metered(stage)
-    refused_without_a_trace(stage, kind, lambda: stage.licensee.use(bought.licence, units))
+    expect_refusal_without_a_trace(stage, kind, lambda: stage.licensee.use(bought.licence, units))
 
 
 def test_a_licence_is_its_buyer_s(stage: Stage) -> None:
     bought = metered(stage)
     stranger = Licensee(stage.suite, stage.chain.cast["stranger"])
-    refused_without_a_trace(stage, ContractRefused, lambda: stranger.use(bought.licence))
+    expect_refusal_without_a_trace(stage, ContractRefused, lambda: stranger.use(bought.licence))
 
 
 def test_a_licence_that_nobody_bought(stage: Stage) -> None:
-    said = refused_without_a_trace(stage, ContractRefused, lambda: stage.licensee.use(b"\1" * 32))
+    said = expect_refusal_without_a_trace(
+        stage, ContractRefused, lambda: stage.licensee.use(b"\1" * 32)
+    )
     assert said == "licence: unknown licence"
 
 
 def test_nothing_is_used_after_the_end(stage: Stage) -> None:
     bought = metered(stage)
     stage.later(91)
-    refused_without_a_trace(stage, ContractRefused, lambda: stage.licensee.use(bought.licence))
+    expect_refusal_without_a_trace(
+        stage, ContractRefused, lambda: stage.licensee.use(bought.licence)
+    )
 
 
 def test_nothing_is_used_after_a_revocation(stage: Stage) -> None:
     bought = metered(stage)
     revoke(stage, bought.ref.consent)
-    said = refused_without_a_trace(
+    said = expect_refusal_without_a_trace(
         stage, ConsentRefused, lambda: stage.licensee.use(bought.licence)
     )
     assert said == "consent: it was revoked"
@@ -273,7 +279,7 @@ def test_nothing_is_used_while_suspended(stage: Stage) -> None:
     bought = metered(stage)
     operator, market = stage.chain.cast["operator"], stage.suite.market
     market.send(operator, "set_suspended", bought.licence, True)
-    said = refused_without_a_trace(
+    said = expect_refusal_without_a_trace(
         stage, ContractRefused, lambda: stage.licensee.use(bought.licence)
     )
     assert said == "licence: it is suspended"
@@ -288,7 +294,7 @@ def test_a_frozen_licensee_buys_nothing(stage: Stage) -> None:
     operator, market = stage.chain.cast["operator"], stage.suite.market
     word = market.licensee(stage.licensee.address)
     market.set_licensee(operator, stage.licensee.address, word.groups, word.region, flags=1)
-    said = refused_without_a_trace(stage, NotPermitted, lambda: stage.buy(record, consent))
+    said = expect_refusal_without_a_trace(stage, NotPermitted, lambda: stage.buy(record, consent))
     assert said == "licence: the licensee is frozen"
 
 
@@ -345,6 +351,6 @@ def test_a_licence_that_nobody_bought_is_not_settled(stage: Stage) -> None:
     bought = metered(stage)
     unknown = type(bought.ref)(**{**asdict(bought.ref), "salt": bought.ref.salt ^ 1})
     relay = stage.chain.cast["relay"]
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, ContractRefused, lambda: stage.suite.market.settle(relay, [bought.ref, unknown])
     )

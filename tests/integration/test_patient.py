@@ -62,7 +62,7 @@ HOW = [
 ]
 
 
-def refused_without_a_trace(
+def expect_refusal_without_a_trace(
     stage: Stage, kind: type[MedtokenError], attempt: Callable[[], object]
 ) -> MedtokenError:
     height = stage.chain.height()
@@ -100,7 +100,9 @@ def test_a_consent_is_granted_once(stage: Stage) -> None:
 def test_a_consent_that_the_patient_did_not_sign(stage: Stage, how: str) -> None:
     terms = stage.terms(stage.record())
     signature = foreign(stage, terms, how)
-    refused_without_a_trace(stage, InvalidSignature, lambda: stage.relay.grant(terms, signature))
+    expect_refusal_without_a_trace(
+        stage, InvalidSignature, lambda: stage.relay.grant(terms, signature)
+    )
     assert stage.suite.market.consent(terms.struct_hash()).expiry == 0
 
 
@@ -112,17 +114,19 @@ def test_terms_that_changed_after_the_signature(stage: Stage, change: dict[str, 
     terms = stage.terms(stage.record())
     signature = stage.patient.sign(terms)
     other: Consent = replace(terms, **change)  # type: ignore[arg-type]
-    refused_without_a_trace(stage, InvalidSignature, lambda: stage.relay.grant(other, signature))
+    expect_refusal_without_a_trace(
+        stage, InvalidSignature, lambda: stage.relay.grant(other, signature)
+    )
 
 
 def test_a_consent_brought_too_late(stage: Stage) -> None:
     terms = stage.terms(stage.record())
     signature = stage.patient.sign(terms)
     stage.chain.warp(3601)
-    refused_without_a_trace(stage, BadInput, lambda: stage.relay.grant(terms, signature))
+    expect_refusal_without_a_trace(stage, BadInput, lambda: stage.relay.grant(terms, signature))
     # Nor when the relay does not look.
     wallet = stage.chain.cast["relay"]
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, InvalidSignature, lambda: stage.suite.market.grant(wallet, terms, signature)
     )
 
@@ -133,7 +137,7 @@ def test_a_revoked_consent_is_not_granted_again(stage: Stage) -> None:
     identity = stage.relay.grant(terms, signature)
     revocation = Revocation(identity)
     stage.relay.revoke(revocation, stage.patient.sign(revocation))
-    error = refused_without_a_trace(
+    error = expect_refusal_without_a_trace(
         stage, ConsentRefused, lambda: stage.relay.grant(terms, signature)
     )
     assert str(error) == "consent: it was on chain before"
@@ -145,7 +149,7 @@ def test_many_consents_are_granted_all_or_none(stage: Stage) -> None:
     terms = [stage.terms(record) for _ in range(3)]
     signed = [(t, stage.patient.sign(t)) for t in terms]
     spoiled = [*signed[:2], (signed[2][0], signed[1][1])]
-    refused_without_a_trace(stage, InvalidSignature, lambda: stage.relay.grant_many(spoiled))
+    expect_refusal_without_a_trace(stage, InvalidSignature, lambda: stage.relay.grant_many(spoiled))
     assert all(stage.suite.market.consent(t.struct_hash()).expiry == 0 for t in terms)
     stage.relay.grant_many(signed)
     assert all(stage.suite.market.consent(t.struct_hash()).expiry for t in terms)
@@ -157,7 +161,9 @@ def test_a_consent_to_somebody_else_s_record_buys_nothing(stage: Stage) -> None:
     terms = replace(stage.terms(record), patient=thief.address)
     identity = stage.relay.grant(terms, thief.sign(terms))
     stage.licensee.deposit(1000 * DUT)
-    error = refused_without_a_trace(stage, ConsentRefused, lambda: stage.buy(record, identity))
+    error = expect_refusal_without_a_trace(
+        stage, ConsentRefused, lambda: stage.buy(record, identity)
+    )
     assert str(error) == "consent: not by record's owner"
 
 
@@ -178,7 +184,7 @@ def test_a_revocation_is_brought_once(stage: Stage) -> None:
 def test_a_revocation_that_the_patient_did_not_sign(stage: Stage, how: str) -> None:
     revocation = Revocation(stage.consent(stage.record()))
     signature = foreign(stage, revocation, how)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, InvalidSignature, lambda: stage.relay.revoke(revocation, signature)
     )
     assert not stage.suite.market.consent(revocation.consent).revoked_at
@@ -188,13 +194,15 @@ def test_a_revocation_of_another_consent(stage: Stage) -> None:
     record = stage.record()
     one, two = Revocation(stage.consent(record)), Revocation(stage.consent(record))
     signature = stage.patient.sign(one)
-    refused_without_a_trace(stage, InvalidSignature, lambda: stage.relay.revoke(two, signature))
+    expect_refusal_without_a_trace(
+        stage, InvalidSignature, lambda: stage.relay.revoke(two, signature)
+    )
 
 
 def test_a_revocation_of_nothing(stage: Stage) -> None:
     revocation = Revocation(b"\1" * 32)
     signature = stage.patient.sign(revocation)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, ConsentRefused, lambda: stage.relay.revoke(revocation, signature)
     )
 
@@ -210,7 +218,7 @@ def test_a_consent_that_was_cancelled_never_comes(stage: Stage) -> None:
     terms = stage.terms(stage.record())
     consent, revocation = stage.patient.sign(terms), Revocation(terms.struct_hash())
     stage.relay.cancel(terms, stage.patient.sign(revocation))
-    refused_without_a_trace(stage, ConsentRefused, lambda: stage.relay.grant(terms, consent))
+    expect_refusal_without_a_trace(stage, ConsentRefused, lambda: stage.relay.grant(terms, consent))
 
 
 # ------------------------------------------------------------------ withdrawals
@@ -251,7 +259,7 @@ def test_a_withdrawal_replayed_by_a_relay_that_does_not_look(stage: Stage) -> No
     signature = stage.patient.sign(w)
     stage.relay.withdraw(w, signature)
     wallet, market = stage.chain.cast["relay"], stage.suite.market
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage,
         InvalidSignature,
         lambda: market.withdraw(wallet, w.account, w.to, w.amount, w.deadline, signature),
@@ -262,7 +270,7 @@ def test_another_withdrawal_with_a_nonce_that_passed(stage: Stage) -> None:
     stage.earn()
     one, two = stage.patient.withdrawal(DUT), stage.patient.withdrawal(2 * DUT)
     stage.relay.withdraw(one, stage.patient.sign(one))
-    error = refused_without_a_trace(
+    error = expect_refusal_without_a_trace(
         stage, InvalidSignature, lambda: stage.relay.withdraw(two, stage.patient.sign(two))
     )
     assert str(error) == "The withdrawal was signed for a nonce that has passed."
@@ -273,7 +281,7 @@ def test_a_withdrawal_that_the_earner_did_not_sign(stage: Stage, how: str) -> No
     stage.earn(10)
     withdrawal = stage.patient.withdrawal(DUT)
     signature = foreign(stage, withdrawal, how)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, InvalidSignature, lambda: stage.relay.withdraw(withdrawal, signature)
     )
     assert stage.suite.usage.balance(stage.patient.address) == 0
@@ -285,7 +293,9 @@ def test_a_withdrawal_that_a_relay_changed(stage: Stage, change: dict[str, objec
     withdrawal = stage.patient.withdrawal(DUT)
     signature = stage.patient.sign(withdrawal)
     other: Withdrawal = replace(withdrawal, **change)  # type: ignore[arg-type]
-    refused_without_a_trace(stage, InvalidSignature, lambda: stage.relay.withdraw(other, signature))
+    expect_refusal_without_a_trace(
+        stage, InvalidSignature, lambda: stage.relay.withdraw(other, signature)
+    )
 
 
 def test_a_withdrawal_brought_too_late(stage: Stage) -> None:
@@ -293,7 +303,7 @@ def test_a_withdrawal_brought_too_late(stage: Stage) -> None:
     withdrawal = stage.patient.withdrawal(DUT)
     signature = stage.patient.sign(withdrawal)
     stage.chain.warp(3601)
-    error = refused_without_a_trace(
+    error = expect_refusal_without_a_trace(
         stage, InvalidSignature, lambda: stage.relay.withdraw(withdrawal, signature)
     )
     assert str(error) == "account: signature is too late"
@@ -303,18 +313,20 @@ def test_a_withdrawal_brought_too_late(stage: Stage) -> None:
 def test_nobody_withdraws_what_they_did_not_earn(stage: Stage, amount: int | None) -> None:
     if amount is not None:
         stage.earn(10)
-    refused_without_a_trace(stage, InsufficientFunds, lambda: stage.patient.withdrawal(amount))
+    expect_refusal_without_a_trace(
+        stage, InsufficientFunds, lambda: stage.patient.withdrawal(amount)
+    )
 
 
 def test_a_negative_amount_is_none(stage: Stage) -> None:
-    refused_without_a_trace(stage, BadInput, lambda: stage.patient.withdrawal(-1))
+    expect_refusal_without_a_trace(stage, BadInput, lambda: stage.patient.withdrawal(-1))
 
 
 def test_more_than_was_earned_is_refused_by_the_market_too(stage: Stage) -> None:
     stage.earn(10)
     whole = stage.patient.withdrawal()
     over = replace(whole, amount=whole.amount + 1)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, InsufficientFunds, lambda: stage.relay.withdraw(over, stage.patient.sign(over))
     )
 
@@ -322,7 +334,7 @@ def test_more_than_was_earned_is_refused_by_the_market_too(stage: Stage) -> None
 def test_money_goes_to_nobody_who_was_not_admitted(stage: Stage) -> None:
     stage.earn(10)
     away = stage.patient.withdrawal(DUT, ELSEWHERE)
-    refused_without_a_trace(
+    expect_refusal_without_a_trace(
         stage, ContractRefused, lambda: stage.relay.withdraw(away, stage.patient.sign(away))
     )
     friend = stage.patient.withdrawal(DUT, stage.chain.cast["hospital"].address)
@@ -338,7 +350,7 @@ def test_a_frozen_earner_is_not_paid_and_loses_nothing(stage: Stage) -> None:
     for to in (None, stage.chain.cast["hospital"].address):
         withdrawal = stage.patient.withdrawal(DUT, to)
         signature = stage.patient.sign(withdrawal)
-        refused_without_a_trace(
+        expect_refusal_without_a_trace(
             stage,
             NotPermitted,
             lambda w=withdrawal, s=signature: stage.relay.withdraw(w, s),  # type: ignore[misc]

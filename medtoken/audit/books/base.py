@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ Handler = Callable[[Any, Event], None]
 ZERO_ADDRESS = "0x" + "00" * 20
 
 
-class Book:
+class Book(ABC):
     """Folds the events of one contract. A subclass names its handlers in ``handlers``.
 
     ``silent`` are events that change nothing which the ledger keeps; any other event without a
@@ -42,9 +43,9 @@ class Book:
     def end_transaction(self) -> None:
         """Check what must be complete when a transaction is over."""
 
+    @abstractmethod
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands, ready for JSON: amounts as text, ids and addresses as 0x hex."""
-        raise NotImplementedError
 
 
 def hexed(value: bytes) -> str:

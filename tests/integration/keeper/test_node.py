@@ -42,7 +42,7 @@ def view(own: Chain, url: str | None = None, **options: Any) -> MarketView:
     return MarketView(Rpc(url or own.node.url), own.suite.deployment, **options)
 
 
-def refused(code: Code, call: Callable[[], object]) -> None:
+def expect_refusal(code: Code, call: Callable[[], object]) -> None:
     with pytest.raises(Refused) as refusal:
         call()
     assert refusal.value.code is code, refusal.value
@@ -95,8 +95,8 @@ def test_a_head_that_is_too_old_is_not_relied_on(own: Chain) -> None:
     now = float(own.node.head().timestamp)
     fresh = view(own, max_head_age=30, clock=lambda: now + 30)
     assert fresh.tip().time == now
-    refused(Code.CHAIN_LAGS, view(own, max_head_age=30, clock=lambda: now + 31).tip)
-    refused(Code.CHAIN_LAGS, view(own, max_head_age=30, clock=lambda: now - 61).tip)
+    expect_refusal(Code.CHAIN_LAGS, view(own, max_head_age=30, clock=lambda: now + 31).tip)
+    expect_refusal(Code.CHAIN_LAGS, view(own, max_head_age=30, clock=lambda: now - 61).tip)
 
 
 def test_a_node_that_falls_back_is_not_relied_on_until_it_caught_up(own: Chain) -> None:
@@ -111,7 +111,7 @@ def test_a_node_that_falls_back_is_not_relied_on_until_it_caught_up(own: Chain) 
         looking = view(own, url)
         looking.tip()
         back[0] = 1
-        refused(Code.CHAIN_LAGS, looking.tip)
+        expect_refusal(Code.CHAIN_LAGS, looking.tip)
         own.mine(1)
         back[0] = 0
         looking.tip()
@@ -129,10 +129,10 @@ def test_what_was_final_stays(own: Chain) -> None:
     with pytest.raises(MedtokenError):
         own.node.rpc("anvil_reorg", 1_000_000, [])
     own.node.rpc("anvil_reorg", 4, [])
-    refused(Code.CHAIN_REORGANISED, looking.tip)
+    expect_refusal(Code.CHAIN_REORGANISED, looking.tip)
     own.mine(3)
-    refused(Code.CHAIN_REORGANISED, looking.tip)
-    refused(Code.CHAIN_REORGANISED, view(own, mark=marks[-1]).tip)
+    expect_refusal(Code.CHAIN_REORGANISED, looking.tip)
+    expect_refusal(Code.CHAIN_REORGANISED, view(own, mark=marks[-1]).tip)
     # One that never saw the old block knows no better: that is what a node is trusted with.
     view(own).tip()
 
@@ -159,7 +159,7 @@ def test_a_block_that_is_left_between_two_calls_mixes_nothing(own: Chain) -> Non
     looking = view(own)
     tip = looking.tip()
     own.node.rpc("anvil_reorg", 1, [])
-    refused(
+    expect_refusal(
         Code.CHAIN_REORGANISED,
         lambda: looking.licence_states(tip, [(bought.licence, bought.block)]),
     )
@@ -230,7 +230,7 @@ def test_a_node_without_a_final_block_is_a_refusal(own: Chain) -> None:
             answer["result"] = None
 
     with edited(own, edit) as url:
-        refused(Code.CHAIN_LAGS, view(own, url).tip)
+        expect_refusal(Code.CHAIN_LAGS, view(own, url).tip)
 
 
 def test_a_node_of_another_chain_is_a_refusal(own: Chain) -> None:
@@ -316,7 +316,7 @@ def test_who_loses_the_accreditation_seals_nothing_new_and_may_still_destroy(own
     tip = looking.tip()
     assert looking.custodian(tip, bought.record, 0, tag) == hospital
     own.mine(1)
-    refused(Code.NOT_FINAL, lambda: looking.custodian(looking.tip(), fresh, number, tag))
+    expect_refusal(Code.NOT_FINAL, lambda: looking.custodian(looking.tip(), fresh, number, tag))
     own.mine(3)
     assert looking.custodian(looking.tip(), fresh, number, tag) == hospital
 
@@ -330,7 +330,9 @@ def test_a_custodian_that_moved_orders_from_its_new_account_once_that_is_final(o
     number = registry.number_of(old)
     new = own.cast["stranger"].address
     registry.send(own.cast["operator"], "move", number, new)
-    refused(Code.NOT_FINAL, lambda: looking.custodian(looking.tip(), bought.record, 0, bytes(32)))
+    expect_refusal(
+        Code.NOT_FINAL, lambda: looking.custodian(looking.tip(), bought.record, 0, bytes(32))
+    )
     own.mine(3)
     assert looking.custodian(looking.tip(), bought.record, 0, bytes(32)) == new
     registry.send(own.cast["operator"], "move", number, old)

@@ -33,7 +33,7 @@ from medtoken.parties import Licensee
 from .conftest import Case, World
 
 
-def refused(case: Case, code: Code, **changes: object) -> None:
+def expect_refusal(case: Case, code: Code, **changes: object) -> None:
     """Every keeper refuses for this reason, at once."""
     for keeper in case.world.keepers:
         with pytest.raises(Refused) as refusal:
@@ -152,14 +152,14 @@ def test_nobody_else_gets_a_share(case: Case) -> None:
 
 def test_another_record_is_not_opened_with_a_licence(world: World) -> None:
     one, other = world.case(), world.case()
-    refused(one, Code.WRONG_RECORD, record=other.record)
-    refused(one, Code.NOT_LIVE, licence=b"\x09" * 32)
-    refused(one, Code.NOT_LIVE, block=one.block - 1)
+    expect_refusal(one, Code.WRONG_RECORD, record=other.record)
+    expect_refusal(one, Code.NOT_LIVE, licence=b"\x09" * 32)
+    expect_refusal(one, Code.NOT_LIVE, block=one.block - 1)
 
 
 def test_a_purchase_waits_for_finality_and_the_client_waits_with_it(world: World) -> None:
     case = world.case(final=False)
-    refused(case, Code.NOT_FINAL)
+    expect_refusal(case, Code.NOT_FINAL)
     mined = threading.Event()
 
     def mine() -> None:
@@ -190,7 +190,7 @@ def test_a_revocation_in_the_newest_block_ends_the_grants(world: World) -> None:
     height = world.chain.height()
     market.revoke(world.chain.cast["relay"], consent, patient.sign(Revocation(consent)))
     assert world.chain.height() == height + 1
-    refused(case, Code.REVOKED)
+    expect_refusal(case, Code.REVOKED)
     with pytest.raises(KeyRefused, match="the consent was revoked"):
         case.open()
     assert other.open() == other.key
@@ -203,12 +203,12 @@ def test_a_revocation_straight_to_the_keepers_ends_the_grants(world: World) -> N
     signature = case.patient.sign(Revocation(consent))
     revoke(consent, signature, world.keepers)
     assert world.chain.suite.market.consent(consent).revoked_at == 0
-    refused(case, Code.REVOKED)
+    expect_refusal(case, Code.REVOKED)
     revoke(consent, signature, world.keepers)
     assert other.open() == other.key
     world.processes[0].kill()
     world.keepers[0] = world.processes[0].start()
-    refused(case, Code.REVOKED)
+    expect_refusal(case, Code.REVOKED)
 
 
 def test_a_consent_in_the_newest_block_can_be_revoked_already(world: World) -> None:
@@ -226,17 +226,17 @@ def test_a_consent_in_the_newest_block_can_be_revoked_already(world: World) -> N
         assert refusal.value.code is Code.UNKNOWN_CONSENT
     revoke(consent, case.patient.sign(Revocation(consent)), world.keepers)
     world.chain.mine()
-    refused(case, Code.REVOKED)
+    expect_refusal(case, Code.REVOKED)
 
 
 def test_a_suspension_stops_at_once_and_its_end_waits_for_finality(case: Case) -> None:
     world, market = case.world, case.world.chain.suite.market
     market.send(world.operator, "set_suspended", case.licence, True)
-    refused(case, Code.NOT_LIVE)
+    expect_refusal(case, Code.NOT_LIVE)
     world.chain.mine()
-    refused(case, Code.NOT_LIVE)
+    expect_refusal(case, Code.NOT_LIVE)
     market.send(world.operator, "set_suspended", case.licence, False)
-    refused(case, Code.NOT_FINAL)
+    expect_refusal(case, Code.NOT_FINAL)
     world.chain.mine()
     assert case.open() == case.key
 
@@ -246,11 +246,11 @@ def test_a_frozen_licensee_gets_nothing(case: Case) -> None:
     word = suite.market.licensee(world.pharma.address)
     standing = (word.groups, word.region)
     suite.market.set_licensee(world.operator, world.pharma.address, *standing, word.flags | 1)
-    refused(case, Code.NOT_LIVE)
+    expect_refusal(case, Code.NOT_LIVE)
     suite.market.set_licensee(world.operator, world.pharma.address, *standing, word.flags)
     assert case.open() == case.key
     suite.usage.send(world.operator, "setFrozen", world.pharma.address, True)
-    refused(case, Code.NOT_LIVE)
+    expect_refusal(case, Code.NOT_LIVE)
     suite.usage.send(world.operator, "setFrozen", world.pharma.address, False)
     assert case.open() == case.key
 
@@ -261,12 +261,12 @@ def test_a_licence_that_was_closed_gives_nothing(case: Case) -> None:
     consent = consent_of(case)
     market.revoke(world.chain.cast["relay"], consent, case.patient.sign(Revocation(consent)))
     market.settle(world.chain.cast["relay"], [ref])
-    refused(case, Code.REVOKED)
+    expect_refusal(case, Code.REVOKED)
 
 
 def test_a_metered_licence_gives_nothing_before_its_first_use(world: World) -> None:
     case = world.case(metered=10)
-    refused(case, Code.NOT_LIVE)
+    expect_refusal(case, Code.NOT_LIVE)
     Licensee(world.chain.suite, world.pharma).use(case.licence, 1)
     world.chain.mine()
     assert case.open() == case.key
@@ -284,8 +284,8 @@ def test_a_request_is_answered_once_whatever_happens_to_the_process(case: Case) 
 
 
 def test_an_expired_request_is_refused(case: Case) -> None:
-    refused(case, Code.EXPIRED, expiry=case.world.now)
-    refused(case, Code.VALID_TOO_LONG, expiry=case.world.now + 5_000)
+    expect_refusal(case, Code.EXPIRED, expiry=case.world.now)
+    expect_refusal(case, Code.VALID_TOO_LONG, expiry=case.world.now + 5_000)
 
 
 def test_a_killed_keeper_has_logged_what_it_gave(case: Case) -> None:

@@ -1,4 +1,4 @@
-"""A keeper gives its share to whom the chain allows, once, and to nobody else."""
+"""A keeper gives its share to whom the chain allows, once, and to nobody else (R34)."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Any two honest keepers give the key; one alone, or a liar, never does, and liars are named."""
+"""Any two honest keepers give the key; one alone, or a liar, never does, and liars are named (R34)."""
 
 from __future__ import annotations
 
 import dataclasses
 import io
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import combinations, permutations
 from typing import Any
@@ -49,7 +50,7 @@ def ask(request_for: KeyRequest, private_key: HpkePrivateKey, licensee: LocalAcc
     return ask
 
 
-class Wrapped:
+class Wrapped(ABC):
     """A keeper whose answer is tampered with."""
 
     def __init__(self, keeper: KeyKeeper, private_key: HpkePrivateKey) -> None:
@@ -64,8 +65,8 @@ class Wrapped:
         share = Share.from_bytes(self._key.open(self._keeper.release(signed), info))
         return HpkePublicKey(signed.public_key).seal(bytes(self.tamper(share)), info)
 
-    def tamper(self, share: Share) -> Share | bytes:
-        raise NotImplementedError
+    @abstractmethod
+    def tamper(self, share: Share) -> Share | bytes: ...
 
 
 class Dead(Wrapped):

@@ -1,4 +1,4 @@
-"""A patient's revocation, taken directly, ends every grant under that consent and nothing else."""
+"""A patient's revocation, taken directly, ends every grant under that consent and nothing else (R9)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def keeper(keepers: list[KeyKeeper]) -> KeyKeeper:
     return keepers[0]
 
 
-def refused(code: Code, keeper: KeyKeeper, consent: bytes, signature: bytes) -> None:
+def expect_refusal(code: Code, keeper: KeyKeeper, consent: bytes, signature: bytes) -> None:
     before = len(list(keeper.log()))
     with pytest.raises(Refused) as refusal:
         keeper.revoke(consent, signature)
@@ -96,15 +96,15 @@ def test_nobody_else_revokes(keeper: KeyKeeper) -> None:
         SIGNED[:-1],
         b"",
     ):
-        refused(Code.BAD_SIGNATURE, keeper, CONSENT, signature)
-    refused(Code.MALFORMED, keeper, CONSENT, bytes(1025))
-    refused(Code.MALFORMED, keeper, CONSENT[:-1], SIGNED)
+        expect_refusal(Code.BAD_SIGNATURE, keeper, CONSENT, signature)
+    expect_refusal(Code.MALFORMED, keeper, CONSENT, bytes(1025))
+    expect_refusal(Code.MALFORMED, keeper, CONSENT[:-1], SIGNED)
 
 
 def test_a_smart_wallets_patient_revokes(keeper: KeyKeeper, chain: Chain) -> None:
     wallet = "0x" + "5a" * 20
     chain.patients[CONSENT] = wallet
-    refused(Code.BAD_SIGNATURE, keeper, CONSENT, SIGNED)
+    expect_refusal(Code.BAD_SIGNATURE, keeper, CONSENT, SIGNED)
     chain.wallets[wallet] = b"approved"
     assert keeper.revoke(CONSENT, b"approved")
 
@@ -113,10 +113,10 @@ def test_a_consent_that_is_not_there_yet_is_worth_another_try(
     keeper: KeyKeeper, chain: Chain
 ) -> None:
     chain.patients.clear()
-    refused(Code.UNKNOWN_CONSENT, keeper, CONSENT, SIGNED)
+    expect_refusal(Code.UNKNOWN_CONSENT, keeper, CONSENT, SIGNED)
     assert Refused(Code.UNKNOWN_CONSENT, "").passing
     chain.error = NodeUnreachable("no node answers")
-    refused(Code.CHAIN_UNREACHABLE, keeper, CONSENT, SIGNED)
+    expect_refusal(Code.CHAIN_UNREACHABLE, keeper, CONSENT, SIGNED)
 
 
 def test_two_keepers_that_know_are_enough(

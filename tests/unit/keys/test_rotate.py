@@ -205,7 +205,7 @@ def test_no_step_is_taken_out_of_order(keepers: list[KeyKeeper]) -> None:
     keeper, rotation = keepers[0], b"\x0c" * 32
     own = custodianship()
 
-    def refused(code: Code, call: Callable[[], object]) -> None:
+    def expect_refusal(code: Code, call: Callable[[], object]) -> None:
         with pytest.raises(Refused) as refusal:
             call()
         assert refusal.value.code is code
@@ -213,11 +213,11 @@ def test_no_step_is_taken_out_of_order(keepers: list[KeyKeeper]) -> None:
     commitments = (b"\x01" * 32,) * 3
     content = rotation_content(rotation, b"".join(commitments))
     complete = own.order(Action.COMPLETE, RECORD, keeper.keeper_id, 2, content)
-    refused(Code.WRONG_VERSION, lambda: keeper.complete(complete, rotation, commitments))
+    expect_refusal(Code.WRONG_VERSION, lambda: keeper.complete(complete, rotation, commitments))
     for version in (1, 2, 3):
         finish = own.order(Action.FINISH, RECORD, keeper.keeper_id, version)
         if version == 1:
             assert not keeper.finish(finish)
         else:
-            refused(Code.WRONG_VERSION, lambda finish=finish: keeper.finish(finish))  # type: ignore[misc]
+            expect_refusal(Code.WRONG_VERSION, lambda finish=finish: keeper.finish(finish))  # type: ignore[misc]
     assert keeper.share_version(RECORD) == 1

@@ -1,4 +1,4 @@
-"""Whatever is done to a sealed record, the reader notices and delivers nothing."""
+"""Whatever is done to a sealed record, the reader notices and delivers nothing (R33)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .independent_reader import open_record
 CHUNK, SEGMENT, TRAILER = 1_048_560, 1_048_576, 512
 
 
-def refused(raw: bytes, dek: bytes) -> None:
+def expect_refusal(raw: bytes, dek: bytes) -> None:
     """Both readers refuse to open the whole."""
     with pytest.raises(IntegrityError):
         for _ in SealedReader(io.BytesIO(raw), dek).chunks():
@@ -57,7 +57,7 @@ def test_a_flipped_bit_anywhere_in_a_small_record_is_noticed(small: Record) -> N
         for bit in (0, 7):
             raw = bytearray(small.raw)
             raw[at] ^= 1 << bit
-            refused(bytes(raw), small.sealed.dek)
+            expect_refusal(bytes(raw), small.sealed.dek)
 
 
 @settings(deadline=None)
@@ -96,8 +96,8 @@ REARRANGED: dict[str, Rearrange] = {
 def test_rearranged_segments_are_noticed(record: Record, change: Rearrange) -> None:
     segments, trailer = parts(record)
     raw = b"".join(change(segments)) + trailer
-    refused(raw, record.sealed.dek)
-    refused(with_true_size(raw), record.sealed.dek)
+    expect_refusal(raw, record.sealed.dek)
+    expect_refusal(with_true_size(raw), record.sealed.dek)
 
 
 @pytest.mark.parametrize(
@@ -134,8 +134,8 @@ def test_a_segment_of_another_sealing_under_the_same_key_is_noticed(seal_bytes: 
     one = seal_bytes(b"a" * CHUNK + b"x", _random=randomness(1))
     two = seal_bytes(b"b" * CHUNK + b"x", _random=randomness(2))
     assert one.sealed.dek == two.sealed.dek
-    refused(two.raw[:SEGMENT] + one.raw[SEGMENT:], one.sealed.dek)
-    refused(one.raw[:-TRAILER] + two.raw[-TRAILER:], one.sealed.dek)
+    expect_refusal(two.raw[:SEGMENT] + one.raw[SEGMENT:], one.sealed.dek)
+    expect_refusal(one.raw[:-TRAILER] + two.raw[-TRAILER:], one.sealed.dek)
 
 
 # --- length -------------------------------------------------------------------------------------
@@ -147,10 +147,12 @@ def test_truncation_anywhere_is_noticed(record: Record) -> None:
     ends |= {at * SEGMENT + around for at in (1, 2, 3) for around in (-1, 0, 1, 16, 17, 512)}
     for end in ends:
         raw = record.raw[:end]
-        refused(raw, record.sealed.dek)
+        expect_refusal(raw, record.sealed.dek)
         if end > TRAILER:
-            refused(raw[:-TRAILER] + record.raw[-TRAILER:], record.sealed.dek)
-            refused(with_true_size(raw[:-TRAILER] + record.raw[-TRAILER:]), record.sealed.dek)
+            expect_refusal(raw[:-TRAILER] + record.raw[-TRAILER:], record.sealed.dek)
+            expect_refusal(
+                with_true_size(raw[:-TRAILER] + record.raw[-TRAILER:]), record.sealed.dek
+            )
 
 
 @pytest.mark.parametrize("extra", [b"\0", b"x" * 16, b"x" * 17, b"x" * 512, b"x" * SEGMENT])
@@ -158,15 +160,15 @@ def test_added_bytes_are_noticed(record: Record, small: Record, extra: bytes) ->
     for one in (record, small):
         body, trailer = one.raw[:-TRAILER], one.raw[-TRAILER:]
         for raw in (one.raw + extra, extra + one.raw, body + extra + trailer, one.raw + trailer):
-            refused(raw, one.sealed.dek)
-            refused(with_true_size(raw), one.sealed.dek)
+            expect_refusal(raw, one.sealed.dek)
+            expect_refusal(with_true_size(raw), one.sealed.dek)
 
 
 @settings(deadline=None)
 @given(st.binary(max_size=1200))
 def test_random_bytes_are_no_sealed_record(raw: bytes) -> None:
-    refused(raw, bytes(32))
-    refused(b"MTSEALED" + raw, bytes(32))
+    expect_refusal(raw, bytes(32))
+    expect_refusal(b"MTSEALED" + raw, bytes(32))
 
 
 def test_a_source_that_ends_early_is_noticed(record: Record) -> None:
@@ -349,7 +351,7 @@ def test_a_manifest_outside_the_specification_is_refused(small: Record, plain: b
     raw = small.raw[:-TRAILER] + trailer.head + manifest
     with pytest.raises(IntegrityError, match="manifest"):
         SealedReader(io.BytesIO(raw), small.sealed.dek)
-    refused(raw, small.sealed.dek)
+    expect_refusal(raw, small.sealed.dek)
 
 
 # --- delivery -----------------------------------------------------------------------------------
