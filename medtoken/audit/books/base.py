@@ -40,7 +40,7 @@ class Book(ABC):
                 f"{event.contract} tells of {event.event}, which this ledger does not know",
             )
 
-    def end_transaction(self) -> None:
+    def end_transaction(self) -> None:  # noqa: B027  most books have nothing to check then
         """Check what must be complete when a transaction is over."""
 
     @abstractmethod
