@@ -7,12 +7,15 @@ codespell, and that nothing is tracked which belongs to one machine or is larger
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib.metadata import version
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,17 +48,31 @@ def tool(*command: str) -> tuple[bool, str]:
 
 
 def mamushi() -> tuple[bool, str]:
-    """Check the format of Vyper; files that mamushi's grammar cannot read are named, not failed."""
-    files = vyper_files()
-    if not files:
-        return True, ""
-    _, said = tool("mamushi", "--check", "--line-length", LINE_LENGTH, *files)
-    changed = [line for line in said.splitlines() if line.startswith("would reformat")]
-    unread = re.findall(r"cannot format (\S+): (.*)", said)
-    lines = [*changed, *(f"note: mamushi cannot read {file}" for file, _ in unread)]
+    """Check the format of Vyper; files that mamushi's grammar cannot read are named, not failed.
+
+    It takes many seconds for a large file, so what it said of a file is kept in ``.build/lint``
+    under the hash of the content.
+    """
+    kept = ROOT / ".build" / "lint" / "mamushi.json"
+    known: dict[str, str] = json.loads(kept.read_text()) if kept.exists() else {}
+    setting = f"mamushi {version('mamushi')} {LINE_LENGTH}\n".encode()
+    now = {f: sha256(setting + (ROOT / f).read_bytes()).hexdigest() for f in vyper_files()}
+    if new := [file for file, key in now.items() if key not in known]:
+        _, said = tool("mamushi", "--check", "--line-length", LINE_LENGTH, *new)
+        verdicts = dict.fromkeys(new, "")
+        for file in new:
+            if f"would reformat {file}" in said:
+                verdicts[file] = "changed"
+            elif f"cannot format {file}:" in said:
+                verdicts[file] = "unread"
+        known |= {now[file]: verdict for file, verdict in verdicts.items()}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(known))
+    changed = [f"would reformat {f}" for f, key in now.items() if known[key] == "changed"]
+    unread = [f"note: mamushi cannot read {f}" for f, key in now.items() if known[key] == "unread"]
     if changed:
-        lines.append("`make format` does it.")
-    return not changed, "\n".join(lines)
+        changed.append("`make format` does it.")
+    return not changed, "\n".join([*changed, *unread])
 
 
 def natrix() -> tuple[bool, str]:
