@@ -7,6 +7,7 @@ the receipt. A revert raises the exception that ``node.refused`` maps its senten
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -505,3 +506,7 @@ class Suite:
                 f"There is no contract at {self.market.address}, where the deployment record has "
                 "the DataMarket: it is of an earlier chain, perhaps."
             )
+
+    def today(self) -> dt.date:
+        """The day (UTC) of the newest block."""
+        return dt.datetime.fromtimestamp(self.node.head().timestamp, dt.UTC).date()

@@ -1,6 +1,8 @@
-"""``medtoken record``: add, attest, show, open."""
+"""``medtoken record``: add, score, attest, show, open."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 import click
 
@@ -15,7 +17,7 @@ _TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
 
 @click.group()
 def record() -> None:
-    """Records: seal and register, attest, show, open."""
+    """Records: seal and register, score, attest, show, open."""
 
 
 @record.command()
@@ -65,6 +67,49 @@ def add(
         f"{added.description}\n"
         f"{'Registered' if added.new else 'Was registered before'} as {hexed(added.record)}\n"
         f"Sealed bytes: {added.cid}",
+    )
+
+
+@record.command()
+@click.argument("file", type=click.Path())
+@click.option(
+    "--as-of",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
+    help="Day of reference, by which the data's age counts; default: today (UTC).",
+)
+@common
+def score(context: Context, file: str, as_of: dt.datetime | None) -> None:
+    """Compute the data value index of FILE, and show why; needs no chain and changes nothing."""
+    from medtoken.quality import DIMENSIONS, assess
+
+    found = assess(file, (as_of or dt.datetime.now(dt.UTC)).date())
+    context.done(
+        {
+            "method": found.method,
+            "method_hash": hexed(found.method_hash),
+            "as_of": found.as_of.isoformat(),
+            "dvi": found.dvi,
+            "quality": found.q,
+            "dimensions": {
+                name: {
+                    "score": getattr(found, name),
+                    "weight": DIMENSIONS[name],
+                    "parts": [
+                        {"part": part.name, "points": part.points, "share": str(part.share)}
+                        for part in parts
+                    ],
+                }
+                for name, parts in found.parts
+            },
+        },
+        "\n".join(
+            [
+                *found.explanation,
+                f"Quality {found.q}, data value index {found.dvi}, "
+                f"by {found.method} as of {found.as_of}.",
+            ]
+        ),
     )
 
 

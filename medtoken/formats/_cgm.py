@@ -77,7 +77,7 @@ class CgmFacts:
     unnamed: int
     """Rows without a subject id."""
     span: int
-    """From each subject's first row to the last."""
+    """From each subject's first time to the last, rows out of order included."""
     covered: int
     """Time between readings at most GAP apart, of the best covered subject."""
     coarse: int
@@ -85,9 +85,9 @@ class CgmFacts:
     fine: int
     """Sum of min(distance to the next reading, FINE)."""
     slots: int
-    """Slots of COARSE length from each subject's first row to the last."""
+    """Slots of COARSE length, from midnight on, that each subject's times span."""
     slots_seen: int
-    """Those with at least one reading."""
+    """Those with at least one plausible reading in order of time."""
     unit: str | None
     """The glucose unit, when the header states it."""
     utc_offset: bool
@@ -99,10 +99,12 @@ class CgmFacts:
 class _Subject:
     """Running totals of one person's rows; constant memory."""
 
-    __slots__ = ("coarse", "covered", "fine", "first", "last", "reading", "seen", "slot", "value")
+    __slots__ = (
+        "coarse", "covered", "fine", "first", "last", "now", "reading", "seen", "slot", "value",
+    )  # fmt: skip
 
     def __init__(self, time: int) -> None:
-        self.first = self.last = time
+        self.first = self.last = self.now = time
         self.reading: int | None = None
         self.value = self.covered = self.coarse = self.fine = self.seen = 0
         self.slot = -1
@@ -116,7 +118,7 @@ class _Subject:
             self.coarse += min(gap, COARSE)
             self.fine += min(gap, FINE)
             steady = gap > COARSE or abs(value - self.value) * 60 <= _JUMP * max(gap, 60)
-        slot = (time - self.first) // COARSE
+        slot = time // COARSE
         self.seen += slot != self.slot
         self.slot, self.reading, self.value = slot, time, value
         return steady
@@ -240,9 +242,12 @@ class _Series:
             if len(self.people) == _SUBJECT_LIMIT:
                 raise MalformedFile(f"{self.name}: names more than {_SUBJECT_LIMIT:,} people")
             subject = self.people[self.person] = _Subject(seconds)
-        elif seconds <= subject.last:
-            return None
-        subject.last = seconds
+        else:
+            subject.first = min(subject.first, seconds)
+            subject.last = max(subject.last, seconds)
+            if seconds <= subject.now:
+                return None
+        subject.now = seconds
         return subject
 
     def _reading(self, subject: _Subject, time: int, cell: str) -> None:
@@ -279,7 +284,7 @@ class _Series:
             covered=max(person.covered for person in people),
             coarse=sum(person.coarse for person in people),
             fine=sum(person.fine for person in people),
-            slots=sum((person.last - person.first) // COARSE + 1 for person in people),
+            slots=sum(person.last // COARSE - person.first // COARSE + 1 for person in people),
             slots_seen=sum(person.seen for person in people),
             unit=self.columns.unit,
             utc_offset=bool(self.utc_offset),

@@ -326,13 +326,13 @@ def _bits_fit(dataset: Any) -> bool:
 def _spaced(dataset: Any) -> bool:
     for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"):
         value = _value(dataset, keyword)
-        if value:
-            return len(value) == 2 and all(distance > 0 for distance in value)
+        if value and len(value) == 2 and all(distance > 0 for distance in value):
+            return True
     return False
 
 
 def _ordered(dates: dict[str, dt.date | None], other: str) -> bool:
-    taken = dates["AcquisitionDate"] or dates["ContentDate"]
+    taken = dates["AcquisitionDate"]
     day = dates["StudyDate"] if other == "Study" else dates["InstanceCreationDate"]
     if taken is None or day is None:
         return False

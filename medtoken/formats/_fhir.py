@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import hashlib
 import json
 import re
 import warnings
@@ -68,6 +69,8 @@ _WHO = (
     "performer", "recorder", "asserter", "requester", "author", "encounter", "context",
     "participant", "custodian", "serviceProvider",
 )  # fmt: skip
+_LABELS = frozenset({"id", "identifier", "meta", "text"})
+"""What names or shows a resource; two that differ in nothing else say the same."""
 
 
 @dataclass(frozen=True)
@@ -78,13 +81,16 @@ class FhirFacts:
     resources: int
     invalid: int
     """Resources that fhir.resources refuses."""
+    repeated: int
+    """Resources whose type and id, or fullUrl, an earlier one of the bundle has."""
     types: tuple[tuple[str, int], ...]
     """How many resources of each type, sorted by type."""
     patients: int
     patient_fields: int
-    """Of gender, birthDate, identifier, name: how many the first Patient has (0 to 4)."""
+    """Of gender, birthDate, identifier, name: how many every Patient has (0 to 4)."""
     clinical: int
-    """Resources that say something about health: conditions, observations, encounters, …"""
+    """Resources that say something about health: conditions, observations, encounters, …
+    Those that say the very same, whatever their ids, count once."""
     dated: int
     """Clinical resources with a date precise to the day."""
     after_birth: int
@@ -98,7 +104,7 @@ class FhirFacts:
     attached: int
     """Clinical resources that point at a patient."""
     attributed: int
-    """Clinical resources that say by whom or in which encounter."""
+    """Clinical resources that say by whom or in which encounter, or whose Provenance does."""
     provenanced: int
     """Clinical resources that a Provenance names as its target."""
     references: int
@@ -257,6 +263,7 @@ def _measure(
     urls = {url for entry in entries if isinstance(url := entry.get("fullUrl"), str)}
     codes: set[str] = set()
     targets: set[str] = set()
+    authored: set[str] = set()
     references = unresolved = codings = right_codes = 0
     for resource in resources:
         for _, node in _walk(resource):
@@ -272,13 +279,21 @@ def _measure(
                     codes.add(f"{system}:{code}")
         if resource["resourceType"] == "Provenance":
             targets.update(_targets(resource))
+            authored.update(_targets(resource) if resource.get("agent") else ())
     days: list[dt.date] = []
     tally: Counter[str] = Counter()
+    labels: set[Any] = set()
+    contents: set[bytes] = set()
     for entry in entries:
         resource = entry["resource"]
         kind = resource["resourceType"]
-        if kind not in _WHEN:
+        names = {repr(entry.get("fullUrl")), f"{kind}/{resource.get('id')!r}"}
+        names -= {repr(None), f"{kind}/None"}
+        tally["repeated"] += not names.isdisjoint(labels)
+        labels |= names
+        if kind not in _WHEN or (content := _content(resource)) in contents:
             continue
+        contents.add(content)
         when = _when(resource, _WHEN[kind])
         if when is not None:
             days.append(when)
@@ -290,20 +305,22 @@ def _measure(
         tally["coded"] += any(_is_coded(node) for _, node in _walk(what))
         tally["status"] += bool(resource.get("status") or resource.get("clinicalStatus"))
         tally["attached"] += bool(resource.get("subject") or resource.get("patient"))
-        tally["attributed"] += any(resource.get(key) for key in _WHO)
+        tally["attributed"] += any(resource.get(key) for key in _WHO) or not own.isdisjoint(
+            authored
+        )
         tally["provenanced"] += not own.isdisjoint(targets)
     meta = bundle.get("meta")
     facts = FhirFacts(
         bundle_type=bundle["type"],
         resources=len(resources),
         invalid=invalid,
+        repeated=tally["repeated"],
         types=tuple(sorted(Counter(one["resourceType"] for one in resources).items())),
         patients=len(patients),
         patient_fields=sum(
-            bool(patients[0].get(key)) for key in ("gender", "birthDate", "identifier", "name")
-        )
-        if patients
-        else 0,
+            all(one.get(key) for one in patients) and bool(patients)
+            for key in ("gender", "birthDate", "identifier", "name")
+        ),
         clinical=tally["clinical"],
         dated=len(days),
         after_birth=tally["after_birth"],
@@ -324,6 +341,12 @@ def _measure(
         ),
     )
     return facts, codes, days
+
+
+def _content(resource: dict[str, Any]) -> bytes:
+    """A digest of what a resource says, apart from how it is named and shown."""
+    said = {key: value for key, value in resource.items() if key not in _LABELS}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).digest()
 
 
 def _standard(node: dict[str, Any]) -> str | None:

@@ -51,23 +51,24 @@ class VcfFacts:
     calls: int
     """Genotype cells: variants times samples."""
     called: int
-    """Genotype cells in which every allele is known."""
+    """Genotype cells of sound rows in which every allele is known."""
     defective: int
-    """Rows out of order, with impossible alleles, or with a genotype of no listed allele."""
+    """Rows out of order or repeated, with impossible alleles, or with a genotype of no listed
+    allele; the others are sound."""
     undeclared: int
     """Rows using an INFO, FORMAT or FILTER name that the header does not declare."""
     identified: int
-    """Rows with an ID (such as a dbSNP number)."""
+    """Sound rows with an ID (such as a dbSNP number)."""
     filtered: int
-    """Rows whose FILTER says something (PASS or a reason)."""
+    """Sound rows whose FILTER says something (PASS or a reason)."""
     scored: int
-    """Rows with a QUAL."""
+    """Sound rows with a QUAL."""
     assembly: str | None
     """The reference genome, when the header names one that is known."""
     file_date: dt.date | None
     """From ``##fileDate``."""
-    other_date: bool
-    """Whether another header line holds a date."""
+    other_date: dt.date | None
+    """The latest date that another header line holds."""
     source: bool
     """Whether ``##source`` names the program that made the file."""
     reference: bool
@@ -84,7 +85,7 @@ class _Header:
     declared: dict[str, set[str]]
     assembly: str | None = None
     file_date: dt.date | None = None
-    other_date: bool = False
+    other_date: dt.date | None = None
     source: bool = False
     reference: bool = False
 
@@ -101,6 +102,7 @@ def read(path: Path) -> MedicalFile:
         header = _read_header(name, text)
         facts = _read_rows(name, text, header)
     codes = [f"VCF:{facts.version}"]
+    days = [day for day in (facts.file_date, facts.other_date) if day]
     if facts.assembly:
         codes.append(f"ASSEMBLY:{facts.assembly}")
     people = count(facts.samples, "sample") if facts.samples else "no sample (sites only)"
@@ -112,8 +114,8 @@ def read(path: Path) -> MedicalFile:
         entries=facts.variants,
         subjects=facts.samples,
         codes=tuple(sorted(codes)),
-        start=facts.file_date,
-        end=facts.file_date,
+        start=min(days, default=None),
+        end=max(days, default=None),
         summary=f"VCF {facts.version} of {count(facts.variants, 'variant')} and {people}",
         facts=facts,
     )
@@ -161,7 +163,7 @@ def _meta(header: _Header, line: str) -> None:
             if key == "filedate":
                 header.file_date = day
             else:
-                header.other_date = True
+                header.other_date = max(day, header.other_date or day)
 
 
 def _sample_names(name: str, line: str) -> list[str]:
@@ -181,7 +183,8 @@ def _read_rows(name: str, text: Iterator[str], header: _Header) -> VcfFacts:
     names = {(kind, key) for kind, keys in header.declared.items() for key in keys}
     names |= {("FILTER", "PASS"), ("FILTER", "."), ("FILTER", "0"), ("INFO", ".")}
     contigs: set[str] = set()
-    contig, position = "", 0
+    contig, position, returned = "", -1, False
+    alleles: set[tuple[str, str]] = set()  # of the variants at this position
     variants = called = defective = undeclared = identified = filtered = scored = 0
     for line in text:
         if not line:
@@ -196,16 +199,17 @@ def _read_rows(name: str, text: Iterator[str], header: _Header) -> VcfFacts:
         chrom, pos, identifier, ref, alt, qual, filters, info = row[:8]
         if not chrom or not _POSITION.fullmatch(pos):
             raise MalformedFile(f"{name}: variant {variants:,} has no contig and whole position")
-        sound = True
         if chrom != contig:
-            sound = chrom not in contigs
+            returned = chrom in contigs
+            contig, position = chrom, -1
             if len(contigs) == _CONTIG_LIMIT:
                 raise MalformedFile(f"{name}: names more than {_CONTIG_LIMIT:,} contigs")
             contigs.add(chrom)
-            contig = chrom
-        elif int(pos) < position:
-            sound = False
-        position = int(pos)
+        if int(pos) > position:
+            position = int(pos)
+            alleles.clear()
+        sound = int(pos) == position and not returned and (ref.upper(), alt.upper()) not in alleles
+        alleles.add((ref.upper(), alt.upper()))
         alternates = [] if alt == "." else alt.split(",")
         sound = sound and bool(_ALLELE.fullmatch(ref)) and ref not in alternates
         sound = sound and all(map(_ALTERNATE.fullmatch, alternates))
@@ -216,11 +220,11 @@ def _read_rows(name: str, text: Iterator[str], header: _Header) -> VcfFacts:
             used |= {("FORMAT", key) for key in keys if key != "."}
             if keys[0] == "GT":
                 known, possible = _genotypes(row, len(alternates))
-                called += known
                 sound = sound and possible
-        identified += identifier not in ("", ".")
-        filtered += filters not in ("", ".")
-        scored += qual not in ("", ".")
+                called += known if sound else 0
+        identified += sound and identifier not in ("", ".")
+        filtered += sound and filters not in ("", ".")
+        scored += sound and qual not in ("", ".")
         undeclared += not used <= names
         defective += not sound
     if not variants:

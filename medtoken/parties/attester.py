@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
@@ -30,9 +31,12 @@ def attest_record(
     record: bytes,
     path: str | PathLike[str],
     *,
+    as_of: dt.date | None = None,
     key: str | None = None,
 ) -> Attestation:
     """Assess the file of a registered record and attest the scores; a second call finds them there.
+
+    ``as_of`` is the day of reference, by default that of the newest block (UTC).
 
     Raises UnsupportedFile or MalformedFile for the file, BadInput when the record is unknown or the
     file visibly is not the record's, and ContractRefused when the registry refuses (an unaccredited
@@ -44,7 +48,7 @@ def attest_record(
     draft = suite.registry.draft(record)
     if (int(file.kind), codes_commitment(file.codes)) != (draft.kind, draft.codes):
         raise BadInput(f"{path} is not the file of record 0x{record.hex()}.")
-    found = quality.assess(file)
+    found = quality.assess(file, as_of or suite.today())
     earlier = suite.registry.attestation(record)
     if earlier is None:
         scores = Scores(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import hashlib
 from dataclasses import dataclass
@@ -11,17 +12,16 @@ from os import PathLike
 from medtoken.formats import (
     CgmFacts,
     DicomFacts,
-    Facts,
     FhirFacts,
     MedicalFile,
     VcfFacts,
     read,
 )
 from medtoken.quality import _cgm, _dicom, _fhir, _vcf
-from medtoken.quality._parts import Dimensions, score
+from medtoken.quality._parts import Dimensions, Part, recency, score
 
-METHOD = "medtoken-quality/1"
-_TEXT = "method-1.md"
+METHOD = "medtoken-dvi/1"
+_TEXT = "dvi-1.md"
 
 DIMENSIONS = {
     "volume": 15,
@@ -41,6 +41,8 @@ class Quality:
     method: str
     method_hash: bytes
     """SHA-256 of the method's text (32 bytes)."""
+    as_of: dt.date
+    """The day of reference, by which the data's age counts."""
     volume: int
     completeness: int
     timeliness: int
@@ -51,8 +53,17 @@ class Quality:
     """R1's Q: the mean of completeness and annotation, rounded down."""
     dvi: int
     """R7's Data Value Index: the weighted mean of the six, rounded down."""
-    explanation: tuple[str, ...]
-    """One line for each dimension, without personal data."""
+    parts: tuple[tuple[str, tuple[Part, ...]], ...]
+    """Why: each dimension with what was looked at in it, without personal data."""
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """One line for each dimension: its score, and what each of its parts earned."""
+        return tuple(
+            f"{name} {getattr(self, name)}: "
+            + ", ".join(f"{part.name} {int(part.points * part.share)}/{part.points}" for part in of)
+            for name, of in self.parts
+        )
 
 
 @functools.cache
@@ -66,33 +77,34 @@ def method_hash() -> bytes:
     return hashlib.sha256(method_text()).digest()
 
 
-def assess(source: str | PathLike[str] | MedicalFile) -> Quality:
-    """Judge a file by its path, or one that was read already; raises as ``formats.read`` does."""
+def assess(source: str | PathLike[str] | MedicalFile, as_of: dt.date) -> Quality:
+    """Judge a file as it was worth on the day ``as_of``, the attestation's day of reference.
+
+    ``source`` is its path, or the file that was read already; raises as ``formats.read`` does.
+    """
     file = source if isinstance(source, MedicalFile) else read(source)
-    parts = dimensions(file.facts)
+    parts = dimensions(file, as_of)
     scores = {name: score(parts[name]) for name in DIMENSIONS}
     return Quality(
         method=METHOD,
         method_hash=method_hash(),
+        as_of=as_of,
         **scores,
         q=(scores["completeness"] + scores["annotation"]) // 2,
         dvi=sum(weight * scores[name] for name, weight in DIMENSIONS.items()) // 100,
-        explanation=tuple(
-            f"{name} {scores[name]}: "
-            + ", ".join(f"{part.name} {int(part.points * part.share)}/{part.points}" for part in of)
-            for name, of in parts.items()
-        ),
+        parts=tuple((name, tuple(parts[name])) for name in DIMENSIONS),
     )
 
 
-def dimensions(facts: Facts) -> Dimensions:
-    """The parts of all six dimensions, judged for the facts' own format."""
-    match facts:
-        case FhirFacts():
-            return _fhir.dimensions(facts)
-        case DicomFacts():
-            return _dicom.dimensions(facts)
-        case CgmFacts():
-            return _cgm.dimensions(facts)
-        case VcfFacts():
-            return _vcf.dimensions(facts)
+def dimensions(file: MedicalFile, as_of: dt.date) -> Dimensions:
+    """The parts of all six dimensions, judged for the file's own format."""
+    recent = recency(file.end, as_of)
+    match file.facts:
+        case FhirFacts() as facts:
+            return _fhir.dimensions(facts, recent)
+        case DicomFacts() as facts:
+            return _dicom.dimensions(facts, recent)
+        case CgmFacts() as facts:
+            return _cgm.dimensions(facts, recent)
+        case VcfFacts() as facts:
+            return _vcf.dimensions(facts, recent)

@@ -9,8 +9,8 @@ from medtoken.formats import CORE, GEOMETRY, ORIGIN, TECHNIQUE, DicomFacts
 from medtoken.quality._parts import Dimensions, Part, ratio, saturating, yes
 
 
-def dimensions(facts: DicomFacts) -> Dimensions:
-    """The six dimensions of a DICOM image."""
+def dimensions(facts: DicomFacts, recent: Fraction) -> Dimensions:
+    """The six dimensions of a DICOM image whose last day is worth ``recent``."""
 
     def present(keywords: Sequence[str]) -> Fraction:
         return ratio(len(set(keywords).intersection(facts.present)), len(keywords))
@@ -30,9 +30,10 @@ def dimensions(facts: DicomFacts) -> Dimensions:
             Part("technique", 20, technique),
         ],
         "timeliness": [
-            Part("dates", 50, ratio(facts.valid_dates, 4)),
-            Part("times", 40, ratio(facts.valid_times, 4)),
-            Part("offset from UTC", 10, yes("TimezoneOffsetFromUTC" in facts.present)),
+            Part("dates", 35, ratio(facts.valid_dates, 4)),
+            Part("times", 20, ratio(facts.valid_times, 4)),
+            Part("offset from UTC", 5, yes("TimezoneOffsetFromUTC" in facts.present)),
+            Part("recent at the day of reference", 40, recent),
         ],
         "accuracy": [Part("checks that hold", 100, ratio(holds, len(facts.checks)))],
         "annotation": [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from medtoken.formats import FhirFacts
 from medtoken.quality._parts import Dimensions, Part, ratio, saturating, without, yes
 
@@ -18,8 +20,8 @@ _SECTIONS = (
 """The sections of a summary of a patient (after the International Patient Summary)."""
 
 
-def dimensions(facts: FhirFacts) -> Dimensions:
-    """The six dimensions of a FHIR bundle."""
+def dimensions(facts: FhirFacts, recent: Fraction) -> Dimensions:
+    """The six dimensions of a FHIR bundle whose last day is worth ``recent``."""
     of = facts.clinical
     types = {name for name, _ in facts.types}
     sections = sum(not types.isdisjoint(section) for section in _SECTIONS)
@@ -31,9 +33,16 @@ def dimensions(facts: FhirFacts) -> Dimensions:
             Part("sex, birth date, identifier and name", 20, ratio(facts.patient_fields, 4)),
             Part("subject, content and status of each resource", 40, ratio(core, 3 * of)),
         ],
-        "timeliness": [Part("resources dated to the day", 100, ratio(facts.dated, of))],
+        "timeliness": [
+            Part("resources dated to the day", 60, ratio(facts.dated, of)),
+            Part("recent at the day of reference", 40, recent),
+        ],
         "accuracy": [
-            Part("resources valid by FHIR", 60, without(facts.invalid, facts.resources)),
+            Part(
+                "resources valid by FHIR and not repeated",
+                60,
+                without(facts.invalid + facts.repeated, facts.resources),
+            ),
             Part("references that resolve", 20, without(facts.unresolved, facts.references)),
             Part("resources dated after birth", 20, ratio(facts.after_birth, of)),
         ],
@@ -43,7 +52,7 @@ def dimensions(facts: FhirFacts) -> Dimensions:
         ],
         "traceability": [
             Part("resources with a Provenance", 50, ratio(facts.provenanced, of)),
-            Part("resources naming an author or encounter", 30, ratio(facts.attributed, of)),
+            Part("resources whose author or encounter is known", 30, ratio(facts.attributed, of)),
             Part("a bundle with identifier or time", 20, yes(facts.identified)),
         ],
     }

@@ -197,3 +197,9 @@ def test_any_bytes_after_the_header_are_read_or_refused(path: Path, rest: bytes)
         assert read(path).entries >= 1
     except UnsupportedFile as refusal:
         assert str(refusal).startswith("x: ")
+
+
+def test_rows_out_of_order_still_belong_to_the_span(path: Path) -> None:
+    late = [f"a,{at(minutes)},100" for minutes in (60, 65, 70)]
+    found = facts(table(path, [*late, f"a,{at(0)},100"]))
+    assert (found.span, found.slots, found.slots_seen, found.disordered) == (70 * 60, 5, 1, 1)

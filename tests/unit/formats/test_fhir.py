@@ -89,6 +89,7 @@ def test_a_small_bundle_is_measured_exactly(path: Path) -> None:
         bundle_type="collection",
         resources=6,
         invalid=0,
+        repeated=0,
         types=(("Encounter", 1), ("Observation", 3), ("Patient", 1), ("Provenance", 1)),
         patients=1,
         patient_fields=2,
@@ -99,7 +100,7 @@ def test_a_small_bundle_is_measured_exactly(path: Path) -> None:
         coded=2,
         status=4,
         attached=4,
-        attributed=1,
+        attributed=2,
         provenanced=1,
         references=5,
         unresolved=1,
@@ -267,3 +268,10 @@ def test_any_value_anywhere_is_read_or_refused(kind: str, key: str, value: Any, 
         assert str(refusal).startswith("x: ")
     else:
         assert file.entries == 4
+
+
+def test_what_says_the_same_counts_once_and_a_repeated_id_is_counted(path: Path) -> None:
+    copies = [{**PRESSURE, "id": name} for name in "aab"]
+    found = read_json(path, bundle(PATIENT, *copies, ENCOUNTER)).facts
+    assert isinstance(found, FhirFacts)
+    assert (found.clinical, found.repeated) == (2, 1)
