@@ -141,7 +141,7 @@ def test_descriptions_name_nobody_and_no_day(real: dict[str, Path]) -> None:
         "mr.dcm": "DICOM MR of 1 frame of 64 by 64 pixels, 2004, with 2 standard codes.",
         "glucose.csv": "Glucose series of 2,915 readings of 1 person, 11 days covered, 2015, "
         "with 1 standard code.",
-        "genome.vcf.gz": "VCF 4.0 of 381 variants and 629 samples, with 1 standard code.",
+        "genome.vcf.gz": "VCF 4.0 of 381 variants and 629 samples, 2010, with 1 standard code.",
     }
 
 
