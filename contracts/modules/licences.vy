@@ -38,6 +38,8 @@ _CLOSED: constant(uint256) = 8
 
 _HIGHLY_SENSITIVE: constant(uint256) = 3
 _WORLD: constant(uint256) = 1
+# The bit of a consent's licensees by which the patient sells through desks alone.
+_AUCTION_ONLY: constant(uint256) = 255
 _YEAR: constant(uint256) = 365 * 86400
 _RENTAL: constant(uint256) = 90 * 86400
 _MAX_WINDOW: constant(uint256) = 30 * 86400
@@ -289,6 +291,9 @@ def _buy(
     assert (
         accounts._groups(account) & consent.licensees != 0
     ), "consent: licensee not covered"
+    assert (
+        fixed != 0 or consent.licensees >> _AUCTION_ONLY == 0
+    ), "consent: sold by auction only"
     region: uint256 = accounts._region(account)
     assert region != 0 and (
         consent.region == _WORLD or consent.region == region
