@@ -113,3 +113,9 @@ class StateError(MedtokenError):
     """The local state folder is missing, locked by another process, or was damaged."""
 
     exit_code = 17
+
+
+class MeterRefused(MedtokenError):
+    """A meter does not count a call or take a voucher (R14); the text says which limit was met."""
+
+    exit_code = 18

@@ -178,7 +178,7 @@ class Consent(Message):
         limits = [_modifier(code) for code in codes if code not in known]
         who = [
             vocabulary.GROUPS[name][1] if name in vocabulary.GROUPS else name
-            for name in vocabulary.group_names(self.licensees)
+            for name in vocabulary.group_names(self.licensees & ~vocabulary.AUCTION_ONLY)
         ]
         place = vocabulary.region_name(self.region)
         where = place if self.region == vocabulary.REGIONS["WORLD"][0] else f"in {place}"
@@ -188,6 +188,8 @@ class Consent(Message):
             f"They may see: {vocabulary.profile_words(self.fields)}.",
         ]
         lines.append(f"It covers {vocabulary.tier_words(self.tier)}.")
+        if self.licensees & vocabulary.AUCTION_ONLY:
+            lines.append("Nobody can simply buy: only by an auction that you sign.")
         if self.diseases != bytes(32):
             lines.append(
                 f"Diseases: those of the list with the fingerprint 0x{self.diseases.hex()}."
@@ -257,6 +259,75 @@ class Voucher(Message):
         return (
             f"You acknowledge {self.units:,} units used of the licence 0x{self.licence.hex()} "
             f"until {_date(self.time)}. They will be paid from what you prepaid."
+        )
+
+
+@dataclass(frozen=True)
+class AuctionOffer(Message):
+    """A patient offers a fixed term of a record in an auction (R12). Its hash is the auction's id.
+
+    It is signed in the auction house's domain: ``Domain(chain_id, auction house)``.
+    """
+
+    consent: bytes
+    record: bytes
+    reserve: int
+    opens: int
+    ends: int
+    term: int
+    certifiedFirst: int  # noqa: N815  the name in the signed type
+    nonce: int
+    types = (
+        ("consent", "bytes32"),
+        ("record", "bytes32"),
+        ("reserve", "uint256"),
+        ("opens", "uint256"),
+        ("ends", "uint256"),
+        ("term", "uint256"),
+        ("certifiedFirst", "uint256"),
+        ("nonce", "uint256"),
+    )
+
+    def check(self, now: int) -> None:
+        """Refuse, before anybody signs, what no auction house takes. Raises BadInput."""
+        if self.opens < now or not self.opens < self.ends <= self.opens + 90 * 86_400:
+            raise BadInput("An auction opens in the future and ends within 90 days of that.")
+        if not 0 <= self.certifiedFirst < self.ends - self.opens:
+            raise BadInput("Certified licensees go first for a part of the auction, not longer.")
+        if self.term <= 0:
+            raise BadInput("The licence to be auctioned must last some time.")
+        if self.reserve <= 0 or self.reserve % GRAIN or self.reserve > (2**64 - 1) * GRAIN:
+            raise BadInput("The reserve must be a positive multiple of 10^9 base units.")
+
+    def render(self) -> str:
+        """What signing this means."""
+        days = f"{self.term / 86_400:.4g} days"
+        lines = [
+            f"You auction a licence of {days} to your record, from {_date(self.opens)} to "
+            f"{_date(self.ends)}, for at least {_dut(self.reserve)} DUT. Late bids move the end.",
+        ]
+        if self.certifiedFirst:
+            lines.append(f"Until {_date(self.opens + self.certifiedFirst)} only certified bid.")
+        lines += [
+            "You can take the offer back as long as nobody has bid; afterwards only by taking "
+            "back your consent, which ends every licence under it.",
+            f"Record: 0x{self.record.hex()}. Consent: 0x{self.consent.hex()}.",
+        ]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class AuctionWithdrawal(Message):
+    """A patient takes an auction back on which nobody has bid. It never expires."""
+
+    auction: bytes
+    types = (("auction", "bytes32"),)
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"You take back the auction 0x{self.auction.hex()}, as long as nobody has bid. It can "
+            "never be opened again."
         )
 
 

@@ -90,6 +90,8 @@ GROUPS: dict[str, tuple[int, str]] = {
     "insurer": (3, "insurers"),
     "public-health": (4, "public health authorities"),
 }
+# The bit of a consent's licensees by which the patient sells by auction only.
+AUCTION_ONLY = 1 << 255
 
 # UN M49 codes; WORLD stands for everywhere.
 REGIONS: dict[str, tuple[int, str]] = {

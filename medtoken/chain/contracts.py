@@ -89,6 +89,16 @@ class LicenceRef:
         return keccak(abi("LicenceView").call("licence_id", asdict(self))[4:])
 
 
+@dataclass(frozen=True)
+class SignedVoucher:
+    """Units of a licence used in all until a time, signed by the key in its salt (R14)."""
+
+    ref: LicenceRef
+    units: int
+    time: int
+    signature: bytes
+
+
 class _Contract:
     """One contract of a deployment, on one node."""
 
@@ -424,6 +434,22 @@ class DataMarket(_Contract):
         """Use the wallet's licence."""
         args = (ref.consent, ref.record, ref.salt, units)
         return self.send(wallet, "use_licence", *args, key=key)
+
+    def window(self) -> int:
+        """Seconds after a licence's end in which acknowledged vouchers still count (R14)."""
+        return int(self.read("window"))
+
+    def top_up(
+        self, wallet: Wallet, ref: LicenceRef, units: int, key: str | None = None
+    ) -> Receipt:
+        """Prepay further units of the wallet's metered licence."""
+        return self.send(wallet, "top_up", asdict(ref), units, key=key)
+
+    def redeem(
+        self, wallet: Wallet, vouchers: list[SignedVoucher], key: str | None = None
+    ) -> Receipt:
+        """Count what up to 100 vouchers acknowledge, all or none. Anybody may."""
+        return self.send(wallet, "redeem_vouchers", [asdict(v) for v in vouchers], key=key)
 
     def settle(self, wallet: Wallet, refs: list[LicenceRef], key: str | None = None) -> Receipt:
         """Credit what up to 100 licences have earned; close those that have ended."""

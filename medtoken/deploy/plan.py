@@ -91,6 +91,8 @@ class Params:
     references: tuple[int, ...]
     factors: tuple[int, ...]
     window: int
+    auction: tuple[int, int, int]  # increment in bps, extension in seconds, patience in days
+    discounts: tuple[tuple[int, int], ...]  # of baskets: from the how-manieth record on, bps
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -133,6 +135,12 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             references=tuple(int(v) for v in data["tariff"]["references"]),
             factors=tuple(int(data["tariff"][name]) for name in FACTORS),
             window=int(data["market"]["voucher_window"]),
+            auction=(
+                int(data["auction"]["increment"]),
+                int(data["auction"]["extension"]),
+                int(data["auction"]["patience"]),
+            ),
+            discounts=tuple((int(n), int(bps)) for n, bps in data["basket"]["discounts"]),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -193,6 +201,24 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
                 agreement_hash(),
             ),
         ),
+        Create(
+            "AuctionHouse",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("DataMarket"),
+                Ref("RecordRegistry"),
+                Ref("UsageToken"),
+            ),
+            proxied=True,
+            initialize=params.auction,
+        ),
+        Create(
+            "BasketDesk",
+            (deployer, Ref("AccessManager"), Ref("DataMarket"), Ref("Tariff")),
+            proxied=True,
+            initialize=([{"count": n, "discount": bps} for n, bps in params.discounts],),
+        ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
         *_wiring(params),
@@ -229,10 +255,14 @@ def _permissions(params: Params, deployer: str) -> Iterator[Step]:
     for role in Role:
         if role is not Role.ADMIN:
             yield Call(manager, "labelRole", (int(role), role.name), f"role {int(role)} has a name")
-    for role, holder in CONTRACT_ROLES.items():
-        yield Call(
-            manager, "grantRole", (int(role), Ref(holder), 0), f"{role.name} is held by {holder}"
-        )
+    for role, holders in CONTRACT_ROLES.items():
+        for holder in holders:
+            yield Call(
+                manager,
+                "grantRole",
+                (int(role), Ref(holder), 0),
+                f"{role.name} is held by {holder}",
+            )
     for name, role in PEOPLE.items():
         if name in params.people:
             yield Call(

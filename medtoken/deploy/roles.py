@@ -66,4 +66,8 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
 ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
 
 # Roles that contracts hold, beside what the parameters give to people.
-CONTRACT_ROLES: dict[Role, str] = {Role.ADMISSION: "DataMarket", Role.LEVY: "DataMarket"}
+CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
+    Role.ADMISSION: ("DataMarket",),
+    Role.LEVY: ("DataMarket",),
+    Role.DESK: ("AuctionHouse", "BasketDesk"),
+}
