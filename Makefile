@@ -69,7 +69,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store dist
+.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter dist
 test-all: test test-campaign test-ape test-kubo ## Run every test
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: kill at every step)
@@ -92,6 +92,9 @@ bench-gas: build setup-dev ## Measure gas from real receipts into build/bench/ga
 
 bench-store: build setup-dev kubo ## Measure sealing, CIDs, stores and key releases into build/bench/store.json
 	@$(BIN)/python scripts/bench_store.py --out build/bench/store.json $(ARGS)
+
+bench-meter: setup ## Measure the off-chain meters on one core into build/bench/meter.json
+	@$(BIN)/python scripts/bench_meter.py --out build/bench/meter.json $(ARGS)
 
 dist: build ## Build the wheel, with the compiled contracts in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -13,7 +13,9 @@ import click
 
 import medtoken
 from medtoken.cli import (
+    auction,
     audit,
+    basket,
     consent,
     copies,
     demo,
@@ -24,6 +26,7 @@ from medtoken.cli import (
     licence,
     record,
     store,
+    voucher,
 )
 from medtoken.errors import MedtokenError, StateError
 
@@ -51,6 +54,8 @@ for _command in (
     cli.add_command(_command)
 for _command in (keeper.destroy, keeper.certificate, keeper.rotate_key, copies.mask, copies.query):
     record.record.add_command(_command)
+for _verb in (*auction.VERBS, basket.basket, voucher.voucher):
+    licence.licence.add_command(_verb)
 
 
 def main() -> None:

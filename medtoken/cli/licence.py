@@ -46,6 +46,7 @@ def deposit(context: Context, amount: int) -> None:
 )
 @click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
 @click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
+@click.option("--voucher-key", help="Metered: address or wallet whose vouchers count (R14).")
 @common
 def buy(
     context: Context,
@@ -57,6 +58,7 @@ def buy(
     purposes: Sequence[str],
     diseases: Sequence[str],
     max_price: int | None,
+    voucher_key: str | None,
 ) -> None:  # fmt: skip
     """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment."""
     licensee = Licensee(context.suite, context.wallet("pharma"))
@@ -69,6 +71,7 @@ def buy(
         days=days,
         units=units,
         max_price=max_price,
+        signer=context.address(voucher_key) if voucher_key else None,
         key=context.intent(),
     )
     context.done(
