@@ -14,7 +14,7 @@ from medtoken.audit import rules
 from medtoken.audit.journal import Violation
 from medtoken.audit.ledger import Ledger
 from medtoken.audit.state import State, market_owes
-from medtoken.chain.words import RatesWord
+from medtoken.chain.words import LicenseeWord, RatesWord
 
 # How many violations a detail spells out.
 _SHOWN = 10
@@ -100,6 +100,19 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             "DUT of the market in the books",
             market.deposits + market.earned + market.unsettled,
             held,
+        ),
+        *(
+            _Sum(
+                6,
+                "R12",
+                f"deposit of the desk {till.desk}, against what it holds for others",
+                held + till.gifts,
+                market.licensees.get(till.desk, LicenseeWord()).deposit,
+            )
+            for held, till in (
+                (ledger.auctions.held, ledger.auctions.till),
+                (ledger.baskets.held, ledger.baskets.till),
+            )
         ),
         _Sum(
             6,
@@ -189,7 +202,8 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         5: f"{ledger.contribution.supply} DCT, all minted by attestation; {recovered} recoveries, "
         "no other move",
         6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "
-        f"deposits, {market.earned} of earnings and {market.unsettled} of licence money",
+        f"deposits ({ledger.auctions.held + ledger.baskets.held} of them in desks), "
+        f"{market.earned} of earnings and {market.unsettled} of licence money",
         7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
         "give",
     }

@@ -11,8 +11,11 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from medtoken.audit.books.auctions import AuctionBook
 from medtoken.audit.books.base import ZERO_ADDRESS, Book
+from medtoken.audit.books.baskets import BasketBook
 from medtoken.audit.books.contribution import ContributionBook
+from medtoken.audit.books.desks import Till, Tills
 from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
@@ -43,9 +46,18 @@ class Ledger:
         self._governance = Governance(
             self.journal, addresses, self.access, self.timelock, self.proxies, self.tariff
         )
+        house, baskets = (Till(self.journal, addresses[n]) for n in ("AuctionHouse", "BasketDesk"))
         self.market = MarketBook(
-            self.journal, self.registry, self.usage, self.tariff, self._governance.is_desk
+            self.journal,
+            self.registry,
+            self.usage,
+            self.tariff,
+            self._governance.is_desk,
+            Tills(house, baskets),
+            house.desk,
         )
+        self.auctions = AuctionBook(self.journal, self.registry, self.market, house)
+        self.baskets = BasketBook(self.journal, self.market, baskets)
         self.treasury = TreasuryBook(self.journal, self.usage, self.market)
         self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self._books: dict[str, Book] = {
@@ -54,6 +66,8 @@ class Ledger:
             "RecordRegistry": self.registry,
             "DataMarket": self.market,
             "Tariff": self.tariff,
+            "AuctionHouse": self.auctions,
+            "BasketDesk": self.baskets,
             "Treasury": self.treasury,
             "LicenceToken": self.licence_tokens,
             "AccessManager": self.access,
@@ -125,6 +139,8 @@ class Ledger:
             "registry": self.registry.as_dict(),
             "market": self.market.as_dict(),
             "tariff": self.tariff.as_dict(),
+            "auctions": self.auctions.as_dict(),
+            "baskets": self.baskets.as_dict(),
             "treasury": self.treasury.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
             "roles": self.access.as_dict(),

@@ -6,6 +6,7 @@ not from the contracts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
@@ -17,6 +18,8 @@ YEAR = 365 * 86_400  # seconds
 RENTAL = 90 * 86_400  # seconds that a rental lasts at most (R12)
 ISSUANCE_EPOCH = 86_400  # seconds
 WEEK = 7 * 86_400  # seconds: demand is counted, and scarcity moves, by the week (R13)
+
+MAX_LEVY = 1_000  # bps, the most that the market's rates may be (R15)
 
 # Bounds of what governance may set, both included: seconds (R14), base units and bps (R13).
 MAX_WINDOW = 30 * 86_400
@@ -112,6 +115,26 @@ def desk_price(price: int, units: int, floor: int) -> bool:
     """Whether a desk may sell ``units`` at this price in all: even, and not below the floor."""
     unit, rest = divmod(price, units) if units > 0 else (0, 0)
     return rest == 0 and unit > 0 and unit % GRAIN == 0 and unit >= floor
+
+
+def held(price: int) -> int:
+    """What an auction holds for a bid, base units: the price and the highest levy there may be."""
+    return price * (BPS + MAX_LEVY) // BPS
+
+
+def least_bid(price: int, increment: int) -> int:
+    """The least price, base units, that exceeds a bid by ``increment`` bps (R12)."""
+    grains = price // GRAIN
+    more = -(-grains * increment // BPS)
+    return (grains + more) * GRAIN
+
+
+def discount(steps: Sequence[tuple[int, int]], number: int) -> int:
+    """The discount in bps on the ``number``-th record taken out of a basket (R12).
+
+    ``steps`` say from the how-manieth record on which discount holds, in their order.
+    """
+    return max((bps for count, bps in steps if number >= count), default=0)
 
 
 def moved(scarcity: int, last: int, before: int, supply: int, previous: int) -> int:

@@ -91,6 +91,8 @@ CONTRACTS = (
     "Treasury",
     "Tariff",
     "DataMarket",
+    "AuctionHouse",
+    "BasketDesk",
     "LicenceView",
     "LicenceToken",
 )

@@ -13,7 +13,9 @@ from typing import Any
 from eth_utils import keccak, to_checksum_address
 
 from medtoken import artifacts
+from medtoken.audit.books.auctions import undertaken
 from medtoken.audit.books.base import ZERO_ADDRESS
+from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.governance import TIMELOCK_ROLES, Delay, Member
 from medtoken.audit.books.registry import KINDS
 from medtoken.audit.journal import Violation, show
@@ -114,6 +116,8 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _registry(ledger)
     yield from _tariff(ledger)
     yield from _market(ledger)
+    yield from _auctions(ledger)
+    yield from _baskets(ledger)
     yield from _licences(ledger, now)
     yield from _treasury(ledger)
     yield from _access(ledger, now)
@@ -223,6 +227,41 @@ def _market(ledger: Ledger) -> Iterator[Claim]:
     yield Claim(7, "R14", name, "window", (), book.window)
     yield Claim(7, "R15", name, "platform", (), book.platform)
     yield Claim(7, "R12", name, "agreement", (), book.agreement)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _auctions(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "AuctionHouse", ledger.auctions
+    for auction, found in book.auctions.items():
+        bid = found.undertaking if found.held else None
+        expected = {
+            "opened": found.offer is not None,
+            "done": found.outcome is not None,
+            "bidder": found.bidder,
+            "price": found.price if bid else 0,
+            "undertaking": undertaken(bid) if bid else 0,
+            "ends": found.ends,
+            **vars(found.terms),
+        }
+        yield Claim(6, "R12", name, "auction", (auction,), expected)
+    terms = book.terms
+    expected_terms = (terms.increment, terms.extension, terms.patience)
+    yield Claim(7, "R12", name, "terms", (), expected_terms)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _baskets(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "BasketDesk", ledger.baskets
+    for basket, found in book.baskets.items():
+        expected = {
+            "reserved": True,
+            "closed": found.closed,
+            "left": found.left,
+            "taken": len(found.taken),
+            "steps": found.steps,
+        }
+        yield Claim(6, "R12", name, "basket", (basket,), expected)
+    yield Claim(7, "R12", name, "version", (), book.version)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
@@ -338,6 +377,11 @@ def _hidden_slots(ledger: Ledger) -> Iterator[_Slot]:
         at = _slot_of("Tariff", "_supplies", kind.to_bytes(32))
         expected = ledger.tariff.supplies.get(kind, 0)
         yield _Slot("R13", tariff, at, expected, f"supply of kind {kind} at its last move")
+    desk = ledger.suite.addresses["BasketDesk"]
+    for version, steps in ledger.baskets.steps.items():
+        at = _slot_of("BasketDesk", "_steps", version.to_bytes(32))
+        text = f"discount steps of version {version}"
+        yield _Slot("R12", desk, at, packed_steps(steps), text)
     for first, last in ledger.registry.latest.items():
         at = _slot_of("RecordRegistry", "_latest", first)
         text = f"last version of the file of record 0x{first.hex()}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ from medtoken.deploy.plan import PEOPLE, Params, load_params
 from medtoken.deploy.record import DeployedContract, Deployment
 from medtoken.messages import Message
 
-PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket")
+PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket", "AuctionHouse", "BasketDesk")
 _DOMAIN = keccak(
     text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )
@@ -191,30 +191,29 @@ class Chain:
 
     def audit(self) -> Report:
         """The auditor's verdict on everything that happened since the deployment."""
-        return replay(_Node(self.evm), self._deployment())
+        return audit(self.evm, self.addresses)
 
-    def _deployment(self) -> Deployment:
-        return Deployment(
-            CHAIN_ID,
-            "test",
-            cast("deployer"),
-            {
-                name: DeployedContract(
-                    name=name,
-                    address=self.addresses[name],
-                    proxy=name in PROXIED,
-                    implementation="0x" + "11" * 20 if name in PROXIED else None,
-                    block=0,
-                    tx="0x",
-                    implementation_tx=None,
-                    constructor=[],
-                    initialize=None,
-                    compiler={},
-                    integrity="0x",
-                )
-                for name in self.addresses
-            },
+
+def audit(evm: RecordingEvm, addresses: Mapping[str, str]) -> Report:
+    """The auditor's verdict on a suite's whole history."""
+    contracts = {
+        name: DeployedContract(
+            name=name,
+            address=address,
+            proxy=name in PROXIED,
+            implementation="0x" + "11" * 20 if name in PROXIED else None,
+            block=0,
+            tx="0x",
+            implementation_tx=None,
+            constructor=[],
+            initialize=None,
+            compiler={},
+            integrity="0x",
         )
+        for name, address in addresses.items()
+    }
+    record = Deployment(CHAIN_ID, "test", cast("deployer"), contracts)
+    return replay(_Node(evm), record)
 
 
 @dataclass

@@ -448,11 +448,16 @@ class World:
         return int(key or self.people.meter, 16) | number << KEY_BITS
 
     def voucher(
-        self, ref: dict[str, Any], units: int, time: int | None = None, signer: Actor | None = None
+        self,
+        ref: dict[str, Any],
+        units: int,
+        time: int | None = None,
+        signer: Actor | None = None,
+        domain: Domain | None = None,
     ) -> dict[str, Any]:
         """What the licensee's meter acknowledges: units used in all until a time, now by default."""
         message = Voucher(self.licence_id(ref), units, self.now if time is None else time)
-        signature = message.sign((signer or self.people.meter).key, self.domain)
+        signature = message.sign((signer or self.people.meter).key, domain or self.domain)
         return {"ref": ref, "units": units, "time": message.time, "signature": signature}
 
     def redeem(self, *vouchers: dict[str, Any], sender: str | None = None) -> None:

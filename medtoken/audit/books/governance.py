@@ -21,6 +21,8 @@ from medtoken.deploy.roles import Role
 # The function that each event of a restricted call comes from. Where several may have caused it,
 # they belong to the same role.
 _RESTRICTED = {
+    ("AuctionHouse", "TermsChanged"): "set_terms",
+    ("BasketDesk", "StepsChanged"): "set_steps",
     ("ContributionToken", "MinterBound"): "bindMinter",
     ("ContributionToken", "Recovered"): "recover",
     ("DataMarket", "AgreementChanged"): "set_agreement",

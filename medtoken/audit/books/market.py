@@ -16,6 +16,7 @@ from eth_utils import keccak, to_checksum_address
 from medtoken import vocabulary
 from medtoken.audit import rules
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
+from medtoken.audit.books.desks import Tills
 from medtoken.audit.books.registry import Record, RegistryBook
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, Announced, UsageBook
@@ -151,16 +152,21 @@ class MarketBook(Book):
         usage: UsageBook,
         tariff: TariffBook,
         is_desk: Callable[[str], bool],
+        tills: Tills,
+        auctions: str,
     ) -> None:
         """Records come from ``registry``, prices from ``tariff``; money moves in ``usage``.
 
-        ``is_desk`` tells whether an account may now sell at prices of its own.
+        ``is_desk`` tells whether an account may now sell at prices of its own; ``tills`` are the
+        suite's desks', and ``auctions`` is the desk that alone sells what is for auction only.
         """
         super().__init__(journal)
         self.registry = registry
         self.usage = usage
         self.tariff = tariff
         self._is_desk = is_desk
+        self._tills = tills
+        self._auctions = auctions
         self.consents: dict[bytes, GrantedConsent] = {}
         self.licences: dict[bytes, Licence] = {}
         self.licensees: dict[str, LicenseeWord] = {}
@@ -310,6 +316,9 @@ class MarketBook(Book):
         account, payer, amount = (event.args[k] for k in ("account", "payer", "amount"))
         self._require_open("a deposit")
         self._move_deposit(account, amount)
+        till = self._tills.of(account)
+        if till is not None:
+            till.gifts += amount
         self.totals.deposited += amount
         self.usage.announce(
             Announced(payer, self.usage.market, amount, 6, "R15", f"a deposit for {account}")
@@ -338,8 +347,11 @@ class MarketBook(Book):
         if source != desk:
             self._require_open(f"a charge by the desk {desk}")
             self.journal.require(
-                not self._frozen(source), 7, "R2", f"a desk took from {source}, which is frozen"
+                not self.is_frozen(source), 7, "R2", f"a desk took from {source}, which is frozen"
             )
+        till = self._tills.of(desk)
+        if till is not None:
+            till.moved(source, target, amount)
         self._move_deposit(source, -amount)
         self._move_deposit(target, amount)
         self.totals.desks += amount
@@ -430,6 +442,43 @@ class MarketBook(Book):
             paid=word.paid,
             levy=levy,
         )
+        till = self._tills.of(args["payer"])
+        if till is not None:
+            till.sold(args["licence"])
+
+    def unit_price(self, licence: Licence) -> tuple[int, int]:
+        """Base units by R13 that a unit of a licence costs now, and its consent's floor.
+
+        Zeros where consent or record lack, which was told when it was bought.
+        """
+        consent = self.consents.get(licence.ref.consent)
+        if consent is None or consent.terms is None:
+            return 0, 0
+        if licence.ref.record not in self.registry.records:
+            return 0, 0
+        asked = {
+            "record": licence.ref.record,
+            "licensee": licence.ref.licensee,
+            "form": licence.word.form,
+            "purposes": licence.purposes,
+            "urgent": licence.urgent,
+        }
+        floor = consent.terms.floorPrice
+        return self._unit(asked, floor), floor
+
+    def _unit(self, asked: dict[str, Any], floor: int) -> int:
+        """Base units per unit of a known record by R13, for what is asked."""
+        facts = self.registry.records[asked["record"]].facts
+        licensee = self.licensees.get(asked["licensee"], LicenseeWord())
+        scene = rules.Scene(
+            purposes=asked["purposes"],
+            urgent=asked["urgent"],
+            tier=facts.tier,
+            in_region=licensee.region == facts.region,
+            certified=licensee.certified,
+            form=asked["form"],
+        )
+        return self.tariff.price(asked["record"], scene, floor)
 
     def _price(self, name: str, args: dict[str, Any], units: int) -> int | None:
         """Base units of ``units`` by R13, or by a desk; None where consent or record lack.
@@ -440,17 +489,8 @@ class MarketBook(Book):
         record = self.registry.records.get(args["record"])
         if consent is None or consent.terms is None or record is None:
             return None
-        licensee = self.licensees.get(args["licensee"], LicenseeWord())
-        scene = rules.Scene(
-            purposes=args["purposes"],
-            urgent=args["urgent"],
-            tier=record.facts.tier,
-            in_region=licensee.region == record.facts.region,
-            certified=licensee.certified,
-            form=args["form"],
-        )
         floor, told = consent.terms.floorPrice, int(args["price"])
-        unit = self.tariff.price(args["record"], scene, floor)
+        unit = self._unit(args, floor)
         self.journal.require(
             unit != 0, 4, "R13", f"{name} is for a kind of record that is not for sale"
         )
@@ -509,12 +549,17 @@ class MarketBook(Book):
                 "R9",
                 "is for a purpose that its consent does not permit",
             ),
-            (not self._frozen(args["licensee"]), "R2", "was bought by a frozen licensee"),
-            (licensee.groups & terms.licensees, "R9", "was bought by a group not permitted"),
+            (not self.is_frozen(args["licensee"]), "R2", "was bought by a frozen licensee"),
+            (_in_group(terms, licensee), "R9", "was bought by a group not permitted"),
             (
-                licensee.region and terms.region in (_WORLD, licensee.region),
+                _in_region(terms, licensee),
                 "R9",
                 "is for a region that its consent does not permit",
+            ),
+            (
+                not terms.licensees & vocabulary.AUCTION_ONLY or args["payer"] == self._auctions,
+                "R12",
+                "was sold otherwise than by auction, against its consent",
             ),
             (
                 record.facts.attested and not record.facts.superseded,
@@ -537,7 +582,12 @@ class MarketBook(Book):
         """Whether a public-health emergency holds in a region now (R13)."""
         return self.journal.before(self.tariff.emergencies.get(region, 0))
 
-    def _frozen(self, account: str) -> bool:
+    @staticmethod
+    def covers(terms: Consent, licensee: LicenseeWord) -> bool:
+        """Whether a consent covers what a licensee is, and where it works (R9)."""
+        return _in_group(terms, licensee) and _in_region(terms, licensee)
+
+    def is_frozen(self, account: str) -> bool:
         """Whether an account is barred from spending, in the market or in DUT (R2)."""
         licensee = self.licensees.get(account, LicenseeWord())
         return licensee.frozen or bool(self.usage.standings.get(account, 0) & FROZEN)
@@ -562,7 +612,7 @@ class MarketBook(Book):
             ),
             (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
             (not word.suspended, "R31", "was topped up while it was suspended"),
-            (not self._frozen(found.ref.licensee), "R2", "was topped up by a frozen licensee"),
+            (not self.is_frozen(found.ref.licensee), "R2", "was topped up by a frozen licensee"),
             (0 < units <= _MAX_UNITS - word.units, "R12", "was topped up by no units, or too many"),
         ):
             journal.require(holds, 4, rule, f"{name} {what}")
@@ -831,6 +881,14 @@ class MarketBook(Book):
         "WindowChanged": _window,
         "PauseChanged": _paused,
     }
+
+
+def _in_group(terms: Consent, licensee: LicenseeWord) -> bool:
+    return licensee.groups & terms.licensees != 0
+
+
+def _in_region(terms: Consent, licensee: LicenseeWord) -> bool:
+    return licensee.region != 0 and terms.region in (_WORLD, licensee.region)
 
 
 def _consent_dict(consent: GrantedConsent) -> dict[str, Any]:

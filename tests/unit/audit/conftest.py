@@ -15,12 +15,14 @@ from unittest.mock import patch
 import pytest
 from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
+from support.desks import Desks, items
 from support.evm import CHAIN_ID, Evm, Reverted
 from support.world import (
     DAY,
     DUT,
     FIXED,
     KEY_BITS,
+    METERED,
     MILLION,
     NONE,
     RENTAL,
@@ -29,12 +31,14 @@ from support.world import (
     World,
 )
 
+from medtoken import vocabulary
 from medtoken.audit import Clock, Event, Ledger, Report, Suite, decoded, replay
 from medtoken.audit.invariants import Finding, judge
 from medtoken.audit.source import CONTRACTS
 from medtoken.audit.state import read
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Block, RawLog
+from medtoken.chain.words import GRAIN
 from medtoken.deploy.plan import FACTORS
 from medtoken.deploy.record import DeployedContract, Deployment
 from medtoken.deploy.roles import Role
@@ -43,6 +47,7 @@ from medtoken.messages import Revocation
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
+PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket", "AuctionHouse", "BasketDesk")
 
 
 class RecordingEvm(Evm):
@@ -128,7 +133,7 @@ def deployment_of(world: World) -> Deployment:
     """The record that the deployment of this world would have written."""
     contracts = {}
     for name in CONTRACTS:
-        proxied = name in ("RecordRegistry", "Treasury", "Tariff", "DataMarket")
+        proxied = name in PROXIED
         contracts[name] = DeployedContract(
             name=name,
             address=world.suite[name].address,
@@ -195,9 +200,9 @@ class History:
         return [*self.events, Event(contract, event, args, address, block, b"invented", 10_000)]
 
 
-def recorded_world() -> World:
+def recorded_world() -> Desks:
     with patch("support.world.Evm", RecordingEvm):
-        return World().settle_in()
+        return Desks().settle_in()
 
 
 def history_of(world: World, chain_type: type[EvmChain] = KeptChain) -> History:
@@ -214,7 +219,7 @@ def audit(world: World) -> Report:
 # ------------------------------------------------------------------ the story
 
 
-def story(w: World) -> SimpleNamespace:
+def story(w: Desks) -> SimpleNamespace:
     """Everything that can happen does; returns names for a few things that did."""
     e, p = w.evm, w.people
     records, marks = _records(w)
@@ -222,6 +227,8 @@ def story(w: World) -> SimpleNamespace:
     _tariff(w, marks)
     _vouchers(w, marks)
     _desks(w, marks)
+    _auctions(w, marks)
+    _baskets(w, marks)
     _versions(w, marks)
     _parameters(w, marks)
     _second_market(w, records, marks)
@@ -437,6 +444,85 @@ def _desks(w: World, marks: dict[str, object]) -> None:
     w.settle(sold)
     w.as_timelock(w.manager, "revokeRole", int(Role.DESK), desk)
     marks.update(sold=sold, desk=desk)
+
+
+def _auctions(w: Desks, marks: dict[str, object]) -> None:
+    """Every way in which an auction goes and ends (R12)."""
+    e, p, m = w.evm, w.people, w.market
+    m.deposit(w.house.address, 5 * DUT, sender=p.licensee)  # a gift to nobody
+    w.as_timelock(w.house, "set_terms", 1000, 1200, 7)
+    # Certified first, outbid twice, moved by a late bid, awarded some days after the end.
+    only = vocabulary.group_mask(["pharma"]) | vocabulary.AUCTION_ONLY
+    consent = w.granted(licensees=only, expiry=w.now + 3 * YEAR, floorPrice=40 * DUT)
+    won = w.offer(consent, term=400 * DAY, certifiedFirst=DAY, reserve=90 * DUT)
+    w.open(won, consent)
+    e.warp(60)
+    w.bid(won, consent, 100 * DUT, sender=p.other_licensee)
+    e.warp(DAY)
+    w.bid(won, consent, 110 * DUT)
+    e.warp(won.ends - w.now - 60)
+    w.bid(won, consent, 333 * DUT + GRAIN, sender=p.other_licensee, diseases=b"\3" * 32)
+    e.warp(3 * DAY)
+    licence = w.award(won, consent, diseases=b"\3" * 32)
+    # Given back: at once as the consent was revoked, and after the patience.
+    revoked, its = w.opened()
+    w.bid(revoked, its, 150 * DUT)
+    w.revoke(its)
+    w.give_back(revoked)
+    late, its = w.opened(term=30 * DAY)
+    w.bid(late, its, 150 * DUT)
+    e.warp(2 * DAY + 7 * DAY)
+    w.give_back(late)
+    # Withdrawn, before and after it was opened.
+    empty, _ = w.opened()
+    w.withdraw_auction(empty)
+    unopened = w.offer(w.granted())
+    w.withdraw_auction(unopened)
+    # One that holds a bid at the end.
+    running, its = w.opened(reserve=101 * DUT)
+    w.bid(running, its, 120 * DUT)
+    w.bid(running, its, 200 * DUT, sender=p.other_licensee, diseases=b"\5" * 32)
+    marks.update(won=won, auctioned=licence, running_auction=running, only=consent, lot=revoked)
+
+
+def _baskets(w: Desks, marks: dict[str, object]) -> None:
+    """Licences in bulk, with discounts, floors, and what is passed over (R12)."""
+    e, p = w.evm, w.people
+    steps = [{"count": 2, "discount": 500}, {"count": 4, "discount": 1500}]
+    w.as_timelock(w.baskets, "set_steps", steps)
+    consents = [w.granted(floorPrice=n * DUT) for n in (0, 0, 58, 0, 0)]
+    leaves = [(c.records, c) for c in consents]
+    terms = w.basket(leaves)
+    w.reserve(terms, 100 * DUT)
+    w.baskets.top_up(terms, 400 * DUT, sender=p.licensee)
+    w.take(terms, items(leaves)[0])
+    w.revoke(consents[1])
+    w.take_many(terms, items(leaves, [1, 2, 3]))
+    e.warp(DAY)
+    w.take_many(terms, items(leaves, [4]))
+    e.warp(30 * DAY)
+    w.close(terms, sender=p.stranger)
+    # A metered one with a voucher key, in part taken, that stays open.
+    consents = [w.granted(floorPrice=0) for _ in range(3)]
+    leaves = [(c.records, c) for c in consents]
+    open_ = w.basket(leaves, form=METERED, salt=w.keyed(70), until=w.now + YEAR, end=w.now + YEAR)
+    open_["licensee"] = str(p.other_licensee)
+    w.reserve(open_, 1500 * DUT)
+    w.take(open_, items(leaves)[2])
+    w.take_many(open_, items(leaves, [0, 2]))
+    metered = {
+        "consent": consents[2].struct_hash(),
+        "record": consents[2].records,
+        "licensee": str(p.other_licensee),
+        "salt": open_["salt"],
+    }
+    w.redeem(w.voucher(metered, 4))
+    w.settle(metered)
+    # One of which nothing was taken, closed by its licensee.
+    none = w.basket(leaves)
+    w.reserve(none, DUT)
+    w.close(none)
+    marks.update(basket=w.baskets.basket_id(terms), open_basket=w.baskets.basket_id(open_))
 
 
 def _versions(w: World, marks: dict[str, object]) -> None:

@@ -37,7 +37,13 @@ UNTOLD = {
     # diseases matter only where the purpose is research on them; more may be undertaken than needed
     "DataMarket.LicenceBought.diseases",
     "DataMarket.LicenceBought.purposes",
+    # the same of a bid, as long as another exceeds it
+    "AuctionHouse.AuctionBid.diseases",
+    "AuctionHouse.AuctionBid.purposes",
     # what a later event changed again
+    "AuctionHouse.TermsChanged.extension",
+    "AuctionHouse.TermsChanged.increment",
+    "AuctionHouse.TermsChanged.patience",
     "DataMarket.LicenceSuspended.suspended",
     "AccessManager.RoleGranted.delay",
     "Tariff.EmergencyDeclared.until",
@@ -61,6 +67,12 @@ UNSEEN = {
     "RecordRegistry.RecordRegistered": 1,
     "RecordRegistry.BatchRegistered": 1,
     "DataMarket.ConsentRevoked": 1,
+    # nobody ever bought under them: one for an auction that was taken back, one revoked in a basket
+    "DataMarket.ConsentGranted": 2,
+    # of an auction that was never opened: nobody knows what to ask for
+    "AuctionHouse.AuctionWithdrawn": 1,
+    # of the deployment: the first auction was opened after others
+    "AuctionHouse.TermsChanged": 1,
     "AccessManager.OperationScheduled": 1,
     "TimelockController.CallScheduled": 1,
     "AccessManager.RoleGranted": 2,
@@ -137,9 +149,11 @@ def other(value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return value + 1
+        return value + 1 if value < 2**256 - 1 else value - 1
     if isinstance(value, bytes):
         return value[:-1] + bytes([value[-1] ^ 1]) if value else b"\1"
+    if isinstance(value, list):
+        return value[:-1]
     if value.startswith("0x"):
         return value[:-1] + ("0" if value[-1] != "0" else "1")
     return value + "x"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from support.histories import insert, named, of
 from support.world import DUT, KEY_BITS, ZERO
 
 from medtoken.audit import Event
@@ -13,33 +14,8 @@ from medtoken.audit import Event
 OTHER = "0x" + "ab" * 20
 
 
-def named(honest, events: list[Event], invariant: int, rule: str, text: str) -> None:
-    """The finding of this invariant fails and names this rule and these words."""
-    finding = honest.broken(events).get(invariant)
-    assert finding is not None, f"invariant {invariant} holds"
-    found = [v for v in finding.violations if v.rule == rule and text in str(v)]
-    assert found, finding.detail
-    assert str(found[0]) in finding.detail or len(finding.violations) > 10
-
-
 def holds(honest, events: list[Event], *invariants: int) -> None:
     assert not set(honest.broken(events)) & set(invariants)
-
-
-def insert(events: list[Event], at: int, event: Event, **changes: Any) -> list[Event]:
-    """An event copied into the history after position ``at``, in a transaction of its own."""
-    before = events[at]
-    copy = replace(
-        event,
-        args=event.args | changes,
-        block=before.block,
-        index=before.index,
-        tx=b"invented",
-    )
-    # Later logs of the block move on by one, as they would.
-    head = [replace(e, index=e.index * 2) for e in events[: at + 1]]
-    tail = [replace(e, index=e.index * 2) for e in events[at + 1 :]]
-    return [*head, replace(copy, index=2 * before.index + 1), *tail]
 
 
 # ------------------------------------------------------------------ 1: DUT
@@ -601,16 +577,6 @@ def block_of(honest, number: int) -> int:
     return honest.events[bought(honest, number)].block
 
 
-def of(honest, event: str, at: int = 0, **args: Any) -> int:
-    """The position of an event with these arguments, counted from 0."""
-    found = [
-        i
-        for i, e in enumerate(honest.events)
-        if e.event == event and args.items() <= e.args.items()
-    ]
-    return found[at]
-
-
 @pytest.mark.parametrize(
     ("number", "form", "units"),
     [(20, 2, 4), (21, 2, 2), (22, 2, 2), (23, 2, 2), (25, 3, 0), (27, 2, 2), (28, 2, 2)],
@@ -1066,7 +1032,7 @@ def test_a_charge_while_the_market_was_paused(honest) -> None:
     """What goes back is never paused."""
     paused = next(e for e in honest.events if e.event == "PauseChanged")
     charge, release = of(honest, "DeskMoved"), of(honest, "DeskMoved", 1)
-    text = "a charge by the desk"
+    text = f"a charge by the desk {honest.names.desk}"
     named(honest, insert(honest.events, charge - 1, paused), 7, "R29", text)
     found = honest.broken(insert(honest.events, release - 1, paused))[7].violations
     assert not any(text in str(v) for v in found)
