@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from eth_abi import encode
+from support.desks import Desks, item
 from support.evm import Contract
 from support.world import DUT, NONE, ZERO, World, reverts
 
@@ -114,6 +115,24 @@ TABLE: dict[str, dict[str, Kind]] = {
         "burn": K.RESTRICTED,
         "recover": K.RESTRICTED,
     },
+    "AuctionHouse": {
+        "initialize": K.ONCE,
+        "open_auction": K.SIGNED,
+        "withdraw_auction": K.SIGNED,
+        "bid": K.OWN,
+        "award": K.OPEN,
+        "give_back": K.OPEN,
+        "set_terms": K.RESTRICTED,
+    },
+    "BasketDesk": {
+        "initialize": K.ONCE,
+        "reserve": K.OWN,
+        "top_up": K.OWN,
+        "close": K.OWN,
+        "take": K.OPEN,
+        "take_many": K.OPEN,
+        "set_steps": K.RESTRICTED,
+    },
     "LicenceView": {},
     "LicenceToken": {
         "show": K.OPEN,
@@ -172,8 +191,7 @@ def holders(world: World, role: Role) -> set[str]:
     named = {str(getattr(world.people, role.name.lower(), ""))} - {""}
     if role is Role.ADMIN:
         named = {world.timelock.address}
-    contract = CONTRACT_ROLES.get(role)
-    return named | ({world.suite[contract].address} if contract else set())
+    return named | {world.suite[contract].address for contract in CONTRACT_ROLES.get(role, ())}
 
 
 def everybody(world: World) -> Iterator[str]:
@@ -319,8 +337,9 @@ def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token
             bare.manager.updateAuthority(bare.suite[token].address, who, sender=who)
 
 
-def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
+def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     """One harmful attempt at every function that is not restricted, by a stranger."""
+    world = Desks().settle_in()
     people = world.people
     stranger = people.stranger
     world.earn()
@@ -334,6 +353,13 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
     m, d, c = world.market, world.dut, world.dct
     not_owner = "signature: not by its owner"
     patient, licensee = people.patient, people.licensee
+    unopened = world.offer(consent)
+    offer, offered = world.opened()
+    world.bid(offer, offered, 100 * DUT)
+    leaves = [(offered.records, offered)]
+    basket = world.basket(leaves)
+    world.reserve(basket, DUT)
+    foreign = item([(consent.records, consent)], 0)
     attempts: dict[str, dict[str, tuple[Any, str]]] = {
         "DataMarket": {
             "grant_consent": ((unbrought.values(), b""), not_owner),
@@ -361,6 +387,26 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers(world: World) -> None:
                 not_owner,
             ),
             "settle": (([ref | {"licensee": str(stranger)}],), "licence: unknown licence"),
+        },
+        "AuctionHouse": {
+            "open_auction": ((unopened.values(), consent.values(), [], b""), not_owner),
+            "withdraw_auction": ((unopened.values(), b""), not_owner),
+            "bid": (
+                (offer.values(), offered.values(), DUT * 1000, world.undertaking()),
+                "auction: bidder not covered",
+            ),
+            "award": (
+                (offer.values(), offered.values(), [], world.undertaking()),
+                "auction: it has not ended",
+            ),
+            "give_back": ((offer.values(),), "auction: it can be awarded"),
+        },
+        "BasketDesk": {
+            "reserve": ((basket, 1), "basket: not the licensee"),
+            "top_up": ((basket, 1), "basket: not the licensee"),
+            "close": ((basket,), "basket: not the licensee"),
+            "take": ((basket, foreign), "basket: the record is not in it"),
+            "take_many": ((basket, [foreign]), "basket: the record is not in it"),
         },
         "Tariff": {"move_scarcity": ((1,), "tariff: it moved this week")},
         "LicenceToken": {
