@@ -119,3 +119,9 @@ class MeterRefused(MedtokenError):
     """A meter does not count a call or take a voucher (R14); the text says which limit was met."""
 
     exit_code = 18
+
+
+class SourceError(MedtokenError):
+    """A hospital's FHIR or DICOMweb server cannot be read, or answers as its standard forbids."""
+
+    exit_code = 21

@@ -71,6 +71,21 @@ class Home:
                 shutil.rmtree(path)
             yield
 
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for the owner only, for files that are on their way in; emptied at the end.
+
+        What a killed process left in it goes when the next one begins. One process at a time.
+        """
+        with self.locked("scratch"):
+            folder = self.folder / "scratch"
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o700)
+            try:
+                yield folder
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+
     @property
     def outbox(self) -> Outbox:
         """Transactions that were signed (see Outbox)."""

@@ -304,10 +304,15 @@ class DataMarket(_Contract):
 
     def consent_terms(self, consent: bytes) -> Consent:
         """The terms of a granted consent, from its event. Raises ConsentRefused when unknown."""
+        return self.consent_granted(consent)[0]
+
+    def consent_granted(self, consent: bytes) -> tuple[Consent, int]:
+        """As ``consent_terms``, and the block in which it was granted."""
         found = self.find("ConsentGranted", consent)
         if not found:
             raise ConsentRefused("consent: unknown consent")
-        return Consent(**found[0][1].args["terms"])
+        raw, log = found[0]
+        return Consent(**log.args["terms"]), raw.block
 
     def grant(
         self, wallet: Wallet, consent: Consent, signature: bytes, key: str | None = None

@@ -1,12 +1,16 @@
-"""``medtoken audit``: replay the chain and check every rule."""
+"""``medtoken audit``: replay the chain and check every rule; tell a record's history."""
 
 from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from medtoken.chain.node import Node
-from medtoken.cli._context import Context, common
-from medtoken.errors import InvariantViolated
+from medtoken.cli._context import WORD, Context, common
+from medtoken.errors import BadInput, InvariantViolated
 
 
 @click.group()
@@ -35,3 +39,42 @@ def replay(context: Context) -> None:
     broken = [str(i["id"]) for i in report["invariants"] if not i["holds"]]
     if broken:
         raise InvariantViolated(f"Broken: invariant {', '.join(broken)}.")
+
+
+@audit.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.option(
+    "--fhir", "version", default="R4B", show_default=True, type=click.Choice(["R4B", "R5"])
+)
+@click.option("--block", type=click.IntRange(0), help="Up to this block; default: the newest.")
+@click.option(
+    "--keeper-log",
+    "logs",
+    multiple=True,
+    type=click.Path(),
+    help="A key keeper's log as `medtoken keeper log` prints it. Repeat for each.",
+)
+@common
+def history(
+    context: Context, record_id: bytes, version: str, block: int | None, logs: Sequence[str]
+) -> None:
+    """Print RECORD's history as FHIR Provenance and AuditEvent resources in one Bundle.
+
+    Key releases are in the keepers' logs only; without those the Bundle does not tell of them.
+    """
+    from medtoken.interop.history import record_history, to_bundle
+    from medtoken.keeper import wire
+
+    releases = []
+    for path in logs:
+        try:
+            lines = Path(path).read_bytes().splitlines()
+        except OSError as error:
+            raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+        releases.append([wire.decoded(line, wire.Entry).entry() for line in lines])
+    context.__dict__["node"] = Node.connect(context.rpc)
+    found = record_history(
+        context.node, context.suite.deployment, record_id, last=block, releases=releases
+    )
+    bundle = to_bundle(found, version=version)
+    context.done(bundle, json.dumps(bundle, indent=2))

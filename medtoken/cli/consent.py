@@ -1,17 +1,21 @@
-"""``medtoken consent``: grant, revoke, show."""
+"""``medtoken consent``: grant, revoke, show; FHIR Consent in and out."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 import click
 
 from medtoken import vocabulary
 from medtoken.cli._context import AMOUNT, PERCENT, WORD, Context, common, hexed
-from medtoken.errors import ConsentRefused
-from medtoken.messages import Revocation
+from medtoken.errors import ConsentRefused, WrongChain
+from medtoken.masking import profile_names
+from medtoken.messages import Consent, Revocation
 from medtoken.parties import Patient, Relay
 from medtoken.vocabulary import Tier
+
+_VERSIONS = ("R4B", "R5")
 
 
 @click.group()
@@ -88,6 +92,11 @@ def grant(
         patient_share=share,
         days=days,
     )
+    _granted(context, patient, terms, dry_run)
+
+
+def _granted(context: Context, patient: Patient, terms: Consent, dry_run: bool) -> None:
+    """Show the terms in words, sign them and bring them to the chain, unless it is only a trial."""
     context.say(terms.render())
     identity = terms.struct_hash()
     if not dry_run:
@@ -146,3 +155,75 @@ def show(context: Context, consent_id: bytes) -> None:
         },
         f"This consent is {state}.\n{terms.render()}",
     )
+
+
+@consent.command()
+@click.argument("consent_id", metavar="CONSENT", type=WORD)
+@click.option("--fhir", "version", default="R4B", show_default=True, type=click.Choice(_VERSIONS))
+@click.option(
+    "--disease", "diseases", multiple=True, help="The codes behind a consent for diseases."
+)
+@common
+def export(context: Context, consent_id: bytes, version: str, diseases: Sequence[str]) -> None:
+    """Print CONSENT as a FHIR Consent resource; what FHIR cannot be told is refused by name."""
+    from medtoken.interop.consent import to_fhir
+
+    market = context.suite.market
+    terms, block = market.consent_granted(consent_id)
+    word, now = market.consent(consent_id), context.node.head().timestamp
+    resource = to_fhir(
+        terms,
+        context.node.chain_id,
+        version=version,
+        diseases=diseases,
+        granted_at=context.node.block(block).timestamp,
+        active=not word.revoked_at and word.expiry > now,
+    )
+    context.done(resource, json.dumps(resource, indent=2))
+
+
+@consent.command("import")
+@click.argument("file", type=click.Path())
+@click.option("--record", "record_id", type=WORD, help="The record, where FILE names none.")
+@click.option("--region", help="Where it may be used, where FILE does not say.")
+@click.option("--fields", type=click.Choice(list(profile_names())), help="The same way.")
+@click.option("--floor", type=AMOUNT, help="Least price, DUT a unit, where FILE does not say.")
+@click.option("--share", type=PERCENT, help="Your per cent of the provider part, the same way.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be signed.")
+@common
+def import_(
+    context: Context,
+    file: str,
+    record_id: bytes | None,
+    region: str | None,
+    fields: str | None,
+    floor: int | None,
+    share: int | None,
+    dry_run: bool,
+) -> None:  # fmt: skip
+    """Grant what the FHIR Consent in FILE says: shows it in words, signs (as the patient), relays.
+
+    R4, R4B and R5 are read. Anything in it that is not understood is refused by name.
+    """
+    from medtoken.interop.consent import from_fhir, read
+
+    patient = Patient(context.suite, context.wallet("patient"))
+    now = context.node.head().timestamp
+    found = from_fhir(read(file), now=now)
+    if found.chain_id not in (None, context.node.chain_id):
+        raise WrongChain(f"The FHIR Consent is for chain {found.chain_id}.")
+    found = found.given(
+        patient=patient.address,
+        records=record_id,
+        region=vocabulary.region_code(region) if region else None,
+        fields=fields,
+        floor_price=floor,
+        patient_share=share,
+    )
+    facts = context.suite.registry.facts(found.records) if found.records else None
+    if facts is not None and facts.owner.lower() != patient.address.lower():
+        raise ConsentRefused(f"The record does not belong to {patient.address}.")
+    if facts is not None and found.tier is None:
+        found = found.given(tier=max(Tier.SENSITIVE, facts.tier))
+    terms = patient.fresh(found)
+    _granted(context, patient, terms, dry_run)

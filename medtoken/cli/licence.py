@@ -1,17 +1,21 @@
-"""``medtoken licence``: deposit, buy, use, show."""
+"""``medtoken licence``: deposit, buy, use, show; visas."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed
-from medtoken.errors import ContractRefused
+from medtoken.errors import BadInput, ContractRefused, MalformedFile
 from medtoken.parties import Licensee
 from medtoken.parties.licensee import earned_now
 from medtoken.vocabulary import Form
 
+_FILE_MOST = 1 << 20
 _FORMS = {form.name.lower().replace("_", "-"): form for form in Form}
 
 
@@ -131,3 +135,69 @@ def show(context: Context, licence_id: bytes) -> None:
         f"A {data['form']} licence of {ref.licensee}, {'usable' if usable else 'not usable'}: "
         f"{of}, {dut(word.price)} {'a unit' if word.metered else 'in all'}.",
     )
+
+
+@licence.command()
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@click.option("--issuer", required=True, metavar="URL", help="Who signs it: the visa's iss.")
+@click.option("--key", required=True, type=click.Path(), help="Private key in PEM: P-256 or RSA.")
+@click.option("--jku", required=True, metavar="URL", help="Where the issuer's keys are published.")
+@click.option("--datasets", required=True, metavar="URL", help="What record ids are appended to.")
+@click.option("--source", metavar="URL", help="Who stands behind the grant; default: the issuer.")
+@click.option("--block", type=click.IntRange(0), help="As of this block; default: the final one.")
+@click.option("--seconds", default=3600, show_default=True, type=click.IntRange(1, 86_400))
+@common
+def visa(
+    context: Context,
+    licence_id: bytes,
+    issuer: str,
+    key: str,
+    jku: str,
+    datasets: str,
+    source: str | None,
+    block: int | None,
+    seconds: int,
+) -> None:
+    """Sign a GA4GH Visa (ControlledAccessGrants) that says LICENCE was usable at a block."""
+    from medtoken.interop.visa import Issuer, licence_visa, load_key
+
+    signer = Issuer(issuer, load_key(_read(key), key), jku)
+    token = licence_visa(
+        context.suite,
+        licence_id,
+        signer,
+        datasets=datasets,
+        source=source or issuer,
+        block=block,
+        lifetime=seconds,
+        issued_at=int(time.time()),
+    )
+    context.done({"visa": token, "jwks": signer.jwks}, token)
+
+
+@licence.command("check-visa")
+@click.argument("file", type=click.Path())
+@click.option("--jwks", required=True, type=click.Path(), help="The issuer's JSON Web Key Set.")
+@common
+def check_visa(context: Context, file: str, jwks: str) -> None:
+    """Check the visa in FILE against the keys of its issuer and print its claims."""
+    from medtoken.interop.visa import read_visa
+
+    try:
+        keys = json.loads(_read(jwks))
+        token = _read(file).decode("ascii")
+    except (ValueError, RecursionError):
+        raise MalformedFile(f"{file} is no visa, or {jwks} is no JSON Web Key Set.") from None
+    if not isinstance(keys, dict):
+        raise MalformedFile(f"{jwks} is no JSON Web Key Set.")
+    claims = read_visa(token, keys, now=int(time.time()))
+    context.done(claims, json.dumps(claims, indent=2))
+
+
+def _read(path: str) -> bytes:
+    """A small file."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(_FILE_MOST)
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read: {error.strerror}.") from None

@@ -1,73 +1,140 @@
-"""``medtoken record``: add, score, attest, show, open."""
+"""``medtoken record``: add, import, score, attest, show, open, export."""
 
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import click
 
 from medtoken import vocabulary
 from medtoken.cli._context import WORD, Context, common, dut, hexed, storing
+from medtoken.interop import crypt4gh
 from medtoken.ipfs import FirstOf, open_source
-from medtoken.parties import Custodian, Licensee, attest_record
+from medtoken.parties import Custodian, Licensee, RegisteredRecord, attest_record
 from medtoken.vocabulary import Tier
 
+_PASSPHRASE = "MEDTOKEN_CRYPT4GH_PASSPHRASE"  # noqa: S105  # the name of a variable
 _TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
 
 
 @click.group()
 def record() -> None:
-    """Records: seal and register, score, attest, show, open."""
+    """Records: seal and register, score, attest, show, open, exchange."""
+
+
+def registering(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what a record is registered as, as one dictionary."""
+
+    @click.option("--owner", required=True, help="The patient's pseudonym: address or wallet name.")
+    @click.option(
+        "--region", required=True, help="Where the data live, such as TW, or a UN M49 number."
+    )
+    @click.option("--tier", default="sensitive", show_default=True, type=click.Choice(list(_TIERS)))
+    @click.option("--annotator", help="Accredited annotator: address or wallet name.")
+    @functools.wraps(command)
+    def wrapped(
+        context: Context, owner: str, region: str, tier: str, annotator: str | None, **rest: Any
+    ) -> Any:
+        return command(
+            context,
+            register={
+                "owner": context.address(owner),
+                "region": region,
+                "tier": _TIERS[tier],
+                "annotator": context.address(annotator) if annotator else None,
+            },
+            **rest,
+        )
+
+    return wrapped  # fmt: skip
+
+
+def added_data(added: RegisteredRecord) -> dict[str, Any]:
+    """A record that was added, as JSON."""
+    from medtoken.formats import RecordKind
+
+    return {
+        "record": hexed(added.record),
+        "cid": str(added.cid),
+        "fingerprint": hexed(added.draft.fingerprint),
+        "kind": RecordKind(added.draft.kind).name.lower(),
+        "bytes": added.bytes,
+        "sealed_bytes": added.draft.size,
+        "owner": added.draft.owner,
+        "new": added.new,
+    }
+
+
+def added_text(added: RegisteredRecord) -> str:
+    """A record that was added, in words."""
+    return (
+        f"{added.description}\n"
+        f"{'Registered' if added.new else 'Was registered before'} as {hexed(added.record)}\n"
+        f"Sealed bytes: {added.cid}"
+    )
 
 
 @record.command()
 @click.argument("file", type=click.Path())
-@click.option("--owner", required=True, help="The patient's pseudonym: address or wallet name.")
-@click.option(
-    "--region", required=True, help="Where the data live, such as TW, or a UN M49 number."
-)
-@click.option("--tier", default="sensitive", show_default=True, type=click.Choice(list(_TIERS)))
-@click.option("--annotator", help="Accredited annotator: address or wallet name.")
 @click.option("--corrects", type=WORD, help="The record that this one is a new version of.")
 @common
 @storing
-def add(
-    context: Context,
-    file: str,
-    owner: str,
-    region: str,
-    tier: str,
-    annotator: str | None,
-    corrects: bytes | None,
-) -> None:
+@registering
+def add(context: Context, file: str, corrects: bytes | None, register: dict[str, Any]) -> None:
     """Seal FILE, store it, deposit its key with the keepers and register it (as the hospital)."""
-    from medtoken.formats import RecordKind
-
     custodian = Custodian(context.suite, context.wallet("hospital"), context.home)
     added = custodian.add_record(
+        file, **register, previous=corrects or bytes(32), key=context.intent()
+    )
+    context.done(added_data(added), added_text(added))
+
+
+def _secret_key(path: str) -> crypt4gh.SecretKey:
+    return crypt4gh.read_secret_key(path, os.environ.get(_PASSPHRASE))
+
+
+@record.command("import")
+@click.argument("file", type=click.Path())
+@click.option(
+    "--crypt4gh",
+    "secret",
+    required=True,
+    type=click.Path(),
+    metavar="SECRET-KEY",
+    help=f"The key file that opens it; its passphrase is taken from ${_PASSPHRASE}.",
+)
+@click.option("--sender", type=click.Path(), help="Public key file that must have written it.")
+@click.option("--sha256", type=WORD, help="SHA-256 that the decrypted file must have.")
+@click.option("--corrects", type=WORD, help="The record that this one is a new version of.")
+@common
+@storing
+@registering
+def import_(
+    context: Context,
+    file: str,
+    secret: str,
+    sender: str | None,
+    sha256: bytes | None,
+    corrects: bytes | None,
+    register: dict[str, Any],
+) -> None:
+    """Decrypt the Crypt4GH FILE, check it, and register what is in it (as the hospital)."""
+    key = _secret_key(secret)
+    custodian = Custodian(context.suite, context.wallet("hospital"), context.home)
+    added = custodian.import_record(
         file,
-        context.address(owner),
-        region=region,
-        tier=_TIERS[tier],
-        annotator=context.address(annotator) if annotator else None,
+        key,
+        **register,
+        sender=crypt4gh.read_public_key(sender) if sender else None,
+        sha256=sha256,
         previous=corrects or bytes(32),
         key=context.intent(),
     )
-    context.done(
-        {
-            "record": hexed(added.record),
-            "cid": str(added.cid),
-            "fingerprint": hexed(added.draft.fingerprint),
-            "kind": RecordKind(added.draft.kind).name.lower(),
-            "bytes": added.bytes,
-            "sealed_bytes": added.draft.size,
-            "owner": added.draft.owner,
-            "new": added.new,
-        },
-        f"{added.description}\n"
-        f"{'Registered' if added.new else 'Was registered before'} as {hexed(added.record)}\n"
-        f"Sealed bytes: {added.cid}",
-    )
+    context.done(added_data(added), added_text(added))
 
 
 @record.command()
@@ -200,4 +267,60 @@ def open_(context: Context, licence_id: bytes, destination: str, sources: tuple[
             "fingerprint": hexed(manifest.fingerprint),
         },
         f"Verified and wrote {manifest.plaintext_size:,} bytes to {destination}.",
+    )
+
+
+@record.command()
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@click.argument("destination", type=click.Path(dir_okay=False))
+@click.option(
+    "--crypt4gh",
+    "recipients",
+    multiple=True,
+    required=True,
+    type=click.Path(),
+    metavar="PUBLIC-KEY",
+    help="Key file of who shall open it. Repeat for each.",
+)
+@click.option(
+    "--sender",
+    type=click.Path(),
+    help="Secret key file to write it with, so that recipients can tell whose it is; "
+    f"its passphrase is taken from ${_PASSPHRASE}.",
+)
+@click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where else to look for blocks: a daemon's multiaddress, a gateway's URL, a CAR file.",
+)
+@common
+@storing
+def export(
+    context: Context,
+    licence_id: bytes,
+    destination: str,
+    recipients: Sequence[str],
+    sender: str | None,
+    sources: Sequence[str],
+) -> None:
+    """Open the record of a live LICENCE into the Crypt4GH file DESTINATION (as the licensee)."""
+    keys = [crypt4gh.read_public_key(path) for path in recipients]
+    writer = _secret_key(sender) if sender else None
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    keepers = context.home.keepers(context.suite)
+    store = FirstOf([context.home.store, *map(open_source, sources)])
+    manifest = licensee.export_record(
+        licence_id, destination, keys, store=store, keepers=keepers, sender=writer
+    )
+    context.done(
+        {
+            "licence": hexed(licence_id),
+            "file": destination,
+            "bytes": manifest.plaintext_size,
+            "fingerprint": hexed(manifest.fingerprint),
+            "recipients": len(keys),
+        },
+        f"Verified {manifest.plaintext_size:,} bytes and wrote them as Crypt4GH to {destination}.",
     )

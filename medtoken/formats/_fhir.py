@@ -153,7 +153,12 @@ def read(path: Path) -> MedicalFile:
     )
 
 
-def _parse(name: str, data: bytes) -> dict[str, Any]:
+def parse_resource(name: str, data: bytes) -> dict[str, Any]:
+    """A FHIR resource as JSON, of any type; its decimals keep their digits.
+
+    Raises MalformedFile for what is no JSON or abuses it, UnsupportedFile for other JSON.
+    """
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) != len(pairs):
@@ -184,6 +189,11 @@ def _parse(name: str, data: bytes) -> dict[str, Any]:
         raise MalformedFile(f"{name}: its JSON is nested more than {_DEPTH_LIMIT} deep")
     if not isinstance(found, dict) or not isinstance(found.get("resourceType"), str):
         raise UnsupportedFile(f"{name}: is JSON, but not a FHIR resource")
+    return found
+
+
+def _parse(name: str, data: bytes) -> dict[str, Any]:
+    found = parse_resource(name, data)
     if found["resourceType"] != "Bundle":
         kind = found["resourceType"] if found["resourceType"].isalpha() else "other resource"
         raise UnsupportedFile(f"{name}: is a FHIR {kind[:40]}, and medtoken reads a Bundle")
@@ -222,12 +232,12 @@ def _entries(name: str, bundle: dict[str, Any]) -> list[dict[str, Any]]:
 def _validate(name: str, bundle: dict[str, Any], resources: list[dict[str, Any]]) -> int:
     """How many resources are not FHIR R4; refuses a bundle mostly or wholly of something else."""
     shell = {key: value for key, value in bundle.items() if key not in ("entry", "signature")}
-    if not isinstance(shell.get("type"), str) or not _valid(shell, "fhir.resources.R4B"):
+    if not isinstance(shell.get("type"), str) or not is_valid(shell, "fhir.resources.R4B"):
         raise MalformedFile(f"{name}: its Bundle element is not valid FHIR R4")
-    invalid = [one for one in resources if not _valid(one, "fhir.resources.R4B")]
+    invalid = [one for one in resources if not is_valid(one, "fhir.resources.R4B")]
     if invalid:
         for version, package in _OTHER_VERSIONS:
-            if all(_valid(one, package) for one in invalid + resources):
+            if all(is_valid(one, package) for one in invalid + resources):
                 raise UnsupportedFile(f"{name}: is FHIR {version}, and medtoken reads FHIR R4")
     if len(invalid) * 2 > len(resources):
         raise MalformedFile(
@@ -237,7 +247,7 @@ def _validate(name: str, bundle: dict[str, Any], resources: list[dict[str, Any]]
     return len(invalid)
 
 
-def _valid(resource: dict[str, Any], package: str) -> bool:
+def is_valid(resource: dict[str, Any], package: str) -> bool:
     """Whether the models of ``package`` (one FHIR version) accept the resource."""
     kind = resource["resourceType"]
     if not (kind.isascii() and kind.isalpha()) or kind in ("Resource", "DomainResource"):

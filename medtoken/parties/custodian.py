@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Draft, Suite
 from medtoken.chain.node import Wallet
-from medtoken.errors import BadInput, ContractRefused, NotPermitted, StateError
+from medtoken.errors import BadInput, ContractRefused, IntegrityError, NotPermitted, StateError
 from medtoken.home import Home
+from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Store
 from medtoken.keeper.certificate import Certificate
 from medtoken.keys import Custodianship, Keeper, deposit, order_with, rotate, shred
@@ -133,6 +134,77 @@ class Custodian:
             description=file.describe(),
             new=new,
         )
+
+    def add_records(
+        self,
+        paths: Sequence[str | PathLike[str]],
+        owner: str,
+        *,
+        region: str,
+        tier: int = vocabulary.Tier.SENSITIVE,
+        annotator: str | None = None,
+        key: str | None = None,
+    ) -> list[RegisteredRecord]:
+        """``add_record`` for several files of one patient, none before all of them could be read."""
+        from medtoken import formats
+
+        for path in paths:
+            formats.read(path)
+        return [
+            self.add_record(
+                path,
+                owner,
+                region=region,
+                tier=tier,
+                annotator=annotator,
+                key=f"{key}:{number}" if key else None,
+            )
+            for number, path in enumerate(paths)
+        ]
+
+    def import_record(
+        self,
+        path: str | PathLike[str],
+        secret: crypt4gh.SecretKey,
+        owner: str,
+        *,
+        region: str,
+        sender: bytes | None = None,
+        sha256: bytes | None = None,
+        tier: int = vocabulary.Tier.SENSITIVE,
+        annotator: str | None = None,
+        previous: bytes = bytes(32),
+        key: str | None = None,
+    ) -> RegisteredRecord:
+        """As ``add_record``, of a file that came encrypted as Crypt4GH for ``secret`` (R40).
+
+        ``sender``: the public key that must have written it; ``sha256``: what its content must
+        hash to. Raises IntegrityError when either is not so or anything was altered; nothing is
+        sealed or registered then. The content passes through the home's scratch folder.
+        """
+        with self._home.scratch() as folder:
+            plain = folder / "record"
+            digest = hashlib.sha256()
+            try:
+                with open(path, "rb") as source, open(plain, "wb") as file:
+                    for piece in crypt4gh.decrypt(source, secret, sender=sender):
+                        digest.update(piece)
+                        file.write(piece)
+            except OSError as error:
+                raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
+            if sha256 is not None and not hmac.compare_digest(digest.digest(), sha256):
+                raise IntegrityError(
+                    f"{path} holds a file with the SHA-256 {digest.hexdigest()}, not the one asked for."
+                )
+            return self.add_record(
+                plain,
+                owner,
+                region=region,
+                tier=tier,
+                annotator=annotator,
+                previous=previous,
+                key=key,
+            )
 
     def rotate_shares(self, record: bytes) -> int:
         """Give the keepers fresh shares of a record's key; the version that they then hold.

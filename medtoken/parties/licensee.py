@@ -12,8 +12,10 @@ from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import BadInput, ConsentRefused
+from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Codec, Opener
 from medtoken.keys import HpkePrivateKey, Keeper, KeyRequest, release_key, sign_with
+from medtoken.sealing import written_whole
 
 DAY = 86_400
 _PERMIT_TIME = 3600
@@ -135,6 +137,33 @@ class Licensee:
         Raises KeyRefused when fewer than two keepers release, IntegrityError when anything does
         not match the chain's CID and fingerprint, StoreError when blocks are missing.
         """
+        source, dek, fingerprint = self._key_of(licence, store, keepers)
+        return sealing.open_sealed(source, dek, destination, fingerprint=fingerprint)
+
+    def export_record(
+        self,
+        licence: bytes,
+        destination: str | PathLike[str],
+        recipients: Sequence[bytes],
+        *,
+        store: Opener,
+        keepers: Sequence[Keeper],
+        sender: crypt4gh.SecretKey | None = None,
+    ) -> sealing.Manifest:
+        """As ``open_record``, but write Crypt4GH for ``recipients`` (public keys) instead of plaintext.
+
+        The plaintext never reaches a disk, and ``destination`` appears once all of it was verified.
+        """
+        source, dek, fingerprint = self._key_of(licence, store, keepers)
+        reader = sealing.SealedReader(source, dek, fingerprint=fingerprint)
+        with written_whole(destination) as file:
+            crypt4gh.encrypt(reader.chunks(), file, recipients, sender=sender)
+        return reader.manifest
+
+    def _key_of(
+        self, licence: bytes, store: Opener, keepers: Sequence[Keeper]
+    ) -> tuple[sealing.Source, bytes, bytes]:
+        """The sealed record of a licence, its key, and the fingerprint that the registry holds."""
         _, ref, block = self._suite.market.licence_bought(licence)
         draft = self._suite.registry.draft(ref.record)
         source = store.open(CID(Codec(draft.codec), draft.content))
@@ -157,7 +186,7 @@ class Licensee:
             sign=sign_with(self._wallet.account),
             commits_to=trailer.commits_to,
         )
-        return sealing.open_sealed(source, dek, destination, fingerprint=draft.fingerprint)
+        return source, dek, draft.fingerprint
 
 
 def licence_salt(signer: str | None) -> int:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from medtoken import vocabulary
 from medtoken.chain.contracts import Suite
 from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput, InsufficientFunds
 from medtoken.messages import Consent, Revocation, Withdrawal
+
+if TYPE_CHECKING:
+    from medtoken.interop.consent import Terms
 
 # How long a signature may take to reach the chain, seconds.
 _DEADLINE = 3600
@@ -66,6 +71,17 @@ class Patient:
             nonce=secrets.randbits(256) if nonce is None else nonce,
             deadline=now + _DEADLINE,
         )
+        consent.check(now)
+        return consent
+
+    def fresh(self, found: Terms) -> Consent:
+        """The consent to sign for what a FHIR Consent says, whenever that was drawn up.
+
+        Raises BadInput naming what it leaves open, or what the market would refuse.
+        """
+        now = self._suite.node.head().timestamp
+        again = replace(found, nonce=secrets.randbits(256), deadline=now + _DEADLINE)
+        consent = again.consent()
         consent.check(now)
         return consent
 

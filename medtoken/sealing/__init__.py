@@ -4,7 +4,7 @@ The format is specified to the byte in ``docs/format.md``.
 """
 
 from ._format import Manifest, Trailer
-from ._open import SealedReader, open_sealed, read_trailer
+from ._open import SealedReader, Source, open_sealed, read_trailer, written_whole
 from ._seal import Sealed, SealStream, seal
 
 __all__ = [
@@ -12,8 +12,10 @@ __all__ = [
     "SealStream",
     "Sealed",
     "SealedReader",
+    "Source",
     "Trailer",
     "open_sealed",
     "read_trailer",
     "seal",
+    "written_whole",
 ]

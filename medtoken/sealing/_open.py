@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
 from medtoken.errors import BadInput, IntegrityError
 from medtoken.ipfs._unixfs import Readable, fill
@@ -129,12 +129,24 @@ def open_sealed(
     failure the hidden file is deleted.
     """
     reader = SealedReader(source, dek, fingerprint=fingerprint)
+    with written_whole(destination) as file:
+        for chunk in reader.chunks():
+            file.write(chunk)
+    return reader.manifest
+
+
+@contextlib.contextmanager
+def written_whole(destination: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A hidden file beside ``destination``, for the owner only, that takes its name at the end.
+
+    Replaces what was there; after any exception the hidden file is deleted. BadInput when it
+    cannot be written.
+    """
     final = Path(destination)
     hidden = final.with_name(f".{final.name}.{secrets.token_hex(8)}.part")
     try:
         with open(os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            for chunk in reader.chunks():
-                file.write(chunk)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(hidden, final)
@@ -143,4 +155,3 @@ def open_sealed(
     finally:
         with contextlib.suppress(OSError):
             hidden.unlink()
-    return reader.manifest

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import http.server
+import io
 import json
 import os
 import signal
@@ -17,10 +18,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from medtoken.chain.contracts import Suite
 from medtoken.chain.devnet import anvil
 from medtoken.chain.node import Node
+from medtoken.cli import main
 from medtoken.demo.people import Cast, cast, deploy_devnet
 from medtoken.home import Home
 
@@ -150,6 +153,24 @@ def medtoken(*args: str | Path, **env: str) -> Ran:
         check=False,
     )
     return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def medtoken_here(*args: str | Path, **env: str) -> Ran:
+    """Run the command line to its end in this process, for tests that call it often."""
+    words = [str(word) for word in args]
+    out, err = io.StringIO(), io.StringIO()
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("MEDTOKEN_")}
+    with (
+        mock.patch.object(sys, "argv", ["medtoken", *words]),  # what transactions are known by
+        mock.patch.dict(os.environ, {**clean, **env}, clear=True),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 0
+    return Ran(code, out.getvalue(), err.getvalue())
 
 
 @contextlib.contextmanager
