@@ -38,6 +38,8 @@ _MIN_REFERENCE: constant(uint256) = _REFERENCE_DVI * _GRAIN
 _MAX_REFERENCE: constant(uint256) = 10**24
 _MIN_SCARCITY: constant(uint256) = 5_000
 _MAX_SCARCITY: constant(uint256) = 100_000
+# Units at the reference price under which a week's demand counts as none.
+_LEAST_UNITS: constant(uint256) = 10
 _MAX_REGION: constant(uint256) = 999
 _TIME: constant(uint256) = 2**40 - 1
 _WEEK: constant(uint256) = 7 * 86400
@@ -165,7 +167,8 @@ def bind_market(market: address):
 def move_scarcity(kind: uint256) -> uint256:
     """
     @notice Let a kind's scarcity follow supply and demand: up by a tenth when the last completed week settled
-            over 5/4 of the week before, down by a tenth when it settled under 4/5, within 5,000–100,000.
+            over 5/4 of the week before, down by a tenth when it settled under 4/5, within 5,000–100,000. A week
+            that settled less than ten units at the reference price counts as one without demand.
     @return The scarcity from now on, in bps.
     @dev Anybody may call, once a week and kind. Demand is money for each record of the kind, so a growing supply
          lowers it. Reverts when it has moved this week.
@@ -176,6 +179,12 @@ def move_scarcity(kind: uint256) -> uint256:
     assert (word >> _MOVED_AT) != week, "tariff: it moved this week"
     last: uint256 = staticcall self._market.demand(kind, week - 1)
     before: uint256 = staticcall self._market.demand(kind, week - 2)
+    # Any dust would be a rise over nothing, and to push a price would cost next to nothing.
+    least: uint256 = _LEAST_UNITS * (word & _AMOUNT)
+    if last < least:
+        last = 0
+    if before < least:
+        before = 0
     scarcity: uint256 = (word >> _SCARCITY_AT) & _CODE
     supply: uint256 = staticcall _REGISTRY.supply(kind)
     previous: uint256 = self._supplies[kind]

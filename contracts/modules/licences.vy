@@ -111,8 +111,8 @@ def top_up(ref: IDataMarket.LicenceRef, units: uint256):
     """
     @notice Prepay further units of the caller's metered licence at its price.
     @dev Caller: the licensee. Reverts while the market is paused, when the rates have changed since (buy another
-         licence then), when the licence cannot be used, when the licensee is frozen, and when its deposit is too
-         small.
+         licence then), when the licence cannot be used, when its record was replaced or destroyed (R35), when the
+         licensee is frozen, and when its deposit is too small.
     """
     rate: uint256 = rates._require_open()
     assert ref.licensee == msg.sender, "licence: unknown licence"
@@ -120,6 +120,7 @@ def top_up(ref: IDataMarket.LicenceRef, units: uint256):
     word: uint256 = self._licences[licence]
     self._require_usable(word)
     consents._require_live(ref.consent)
+    assert (staticcall links.REGISTRY.terms(ref.record)).live, "licence: record is not attested"
     assert self._form(word) == METERED, "licence: a term has no units"
     assert rates._epoch(rate) == self._epoch(word), "licence: the rates have changed"
     assert units != 0 and units <= _NUMBER - self._a(word), "licence: units out of range"
@@ -138,10 +139,10 @@ def redeem_vouchers(vouchers: DynArray[IDataMarket.Voucher, _MAX_BATCH]):
     @notice Count the calls that licensees acknowledged off the chain (R14): each voucher carries the number
             used in all since the licence began, so the last one is enough.
     @dev Anybody may call. Each is signed (EIP-712) by the key in its licence's salt. One whose units are all counted
-         already is passed over: somebody who brings it first must not spoil the rest. Reverts when a licence takes
-         no vouchers, is closed or suspended, on more units than are prepaid, on another's signature, and on a
-         voucher that is dated in the future, after the licence's end or after the revocation, or that comes later
-         than the window after either.
+         already is passed over: somebody who brings it first must not spoil the rest. A suspension stops uses, not
+         the payment of what was acknowledged. Reverts when a licence takes no vouchers or is closed, on more units
+         than are prepaid, on another's signature, and on a voucher that is dated in the future, after the licence's
+         end or after the revocation, or that comes later than the window after either.
     """
     for voucher: IDataMarket.Voucher in vouchers:
         self._redeem(voucher)
@@ -374,7 +375,8 @@ def _redeem(voucher: IDataMarket.Voucher):
     licence: bytes32 = self._id(ref)
     word: uint256 = self._licences[licence]
     assert word != 0 and self._form(word) == METERED, "voucher: no metered licence"
-    assert self._flags(word) & (_CLOSED | _SUSPENDED) == 0, "voucher: closed or suspended"
+    # A suspended one pays what it acknowledged: else misuse would have its money back when it ends.
+    assert self._flags(word) & _CLOSED == 0, "voucher: licence is closed"
     signer: address = convert(ref.salt & _ADDRESS, address)
     assert signer != empty(address), "voucher: no signer was named"
     last: uint256 = self._last(word, consents._revoked_at(ref.consent))

@@ -24,6 +24,7 @@ MAX_LEVY = 1_000  # bps, the most that the market's rates may be (R15)
 # Bounds of what governance may set, both included: seconds (R14), base units and bps (R13).
 MAX_WINDOW = 30 * 86_400
 REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
+LEAST_UNITS = 10  # at the reference price: less in a week counts as no demand (R13)
 SCARCITY = (5_000, 100_000)
 FACTORS: dict[str, tuple[int, int]] = {
     "commercial": (10_000, 100_000),
@@ -137,10 +138,15 @@ def discount(steps: Sequence[tuple[int, int]], number: int) -> int:
     return max((bps for count, bps in steps if number >= count), default=0)
 
 
+def demanded(settled: int, reference: int) -> int:
+    """Base units that a week settled, as scarcity counts them: under ten references, none (R13)."""
+    return settled if settled >= LEAST_UNITS * reference else 0
+
+
 def moved(scarcity: int, last: int, before: int, supply: int, previous: int) -> int:
     """Scarcity in bps after it followed a week's demand (R13): by a tenth, within its bounds.
 
-    ``last`` and ``before`` are base units settled in the two last completed weeks, ``supply`` and
+    ``last`` and ``before`` are base units demanded in the two last completed weeks, ``supply`` and
     ``previous`` the records that there are and that there were when it moved last; where there
     were none, nothing is known of them, and they are taken to be as many as now.
     """

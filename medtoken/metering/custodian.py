@@ -400,7 +400,7 @@ class CustodianMeter:
         terms = found.terms
         until = terms.stop + terms.window
         good = [v for v in found.vouchers if v[0] <= min(found.stop, now) and v[1] > terms.used]
-        if not good or terms.closed or terms.suspended or now > until:
+        if not good or terms.closed or now > until:
             return None
         when, units, signature = max(good, key=lambda v: v[1])
         new = units - terms.used

@@ -910,7 +910,8 @@ class Tariff(Book):
             (self.moved.get(kind) == week, "tariff: it moved this week"),
         )
         supply = self.model.registry.supply(kind)
-        settled = self.model.market.demand
+        least = 10 * self.references[kind]
+        settled = {k: v for k, v in self.model.market.demand.items() if v >= least}
         known = self.supplies[kind] or supply
         last = Fraction(settled.get((kind, week - 1), 0), max(supply, 1))
         before = Fraction(settled.get((kind, week - 2), 0), max(known, 1))
@@ -1453,6 +1454,7 @@ class Market(Book):
             (self.paused, "market: paused"),
             *self._unusable(found),
             *self._dead(ref.consent),
+            (not self.model.registry.records[ref.record].live, "licence: record is not attested"),
             (not metered, "licence: a term has no units"),
             (found.epoch != len(self.epochs), "licence: the rates have changed"),
             (not 1 <= units <= self.MAX_NUMBER - found.units, "licence: units out of range"),
@@ -1522,7 +1524,7 @@ class Market(Book):
         message = Voucher(ref.id, units, time)
         signed = signature.counts(sender, ref.key, message)
         refuse(
-            (found.closed or found.suspended, "voucher: closed or suspended"),
+            (found.closed, "voucher: licence is closed"),
             (ref.key == ZERO, "voucher: no signer was named"),
             (time > last or time > self.now, "voucher: dated too late"),
             (self.now > last + self.window, "voucher: the window has closed"),

@@ -61,13 +61,20 @@ def unit_price(
 
 
 def moved(
-    scarcity: int, *, last: int, before: int, supply: int, previous: int | None = None
+    scarcity: int,
+    *,
+    last: int,
+    before: int,
+    supply: int,
+    reference: int,
+    previous: int | None = None,
 ) -> int:
     """The scarcity in bps after a week in which each record settled other money than in the week before.
 
     ``previous`` is the supply when it moved last, None when it never did.
     """
     then = supply if previous is None else previous
+    last, before = (week if week >= 10 * reference else 0 for week in (last, before))
     now = Fraction(last, max(supply, 1))
     earlier = Fraction(before, max(then, 1))
     if now > earlier * Fraction(5, 4):

@@ -600,6 +600,7 @@ class MarketBook(Book):
             journal.require(False, 4, "R12", f"the unknown {name} was topped up")
             return
         word, units, consent = found.word, args["units"], self.consents.get(found.ref.consent)
+        record = self.registry.records.get(found.ref.record)
         self._require_open(f"a top-up of {name}")
         for holds, rule, what in (
             (word.metered, "R12", "was topped up, but counts no units"),
@@ -612,6 +613,11 @@ class MarketBook(Book):
             ),
             (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
             (not word.suspended, "R31", "was topped up while it was suspended"),
+            (
+                record is not None and record.facts.live,
+                "R35",
+                "was topped up after its record was replaced or destroyed",
+            ),
             (not self.is_frozen(found.ref.licensee), "R2", "was topped up by a frozen licensee"),
             (0 < units <= _MAX_UNITS - word.units, "R12", "was topped up by no units, or too many"),
         ):
@@ -646,7 +652,6 @@ class MarketBook(Book):
         for holds, rule, what in (
             (word.metered and found.ref.signer is not None, "R14", "takes no vouchers"),
             (not word.closed, "R14", "had a voucher redeemed after it was closed"),
-            (not word.suspended, "R31", "had a voucher redeemed while it was suspended"),
             (args["time"] <= last, "R14", "had a voucher redeemed that is dated after its end"),
             (
                 not journal.before(args["time"]),

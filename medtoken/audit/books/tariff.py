@@ -31,7 +31,7 @@ class Change:
     previous: int  # bps
     current: int
     week: int
-    last: int  # base units settled in the week before, and in the one before that
+    last: int  # base units demanded in the week before, and in the one before that
     before: int
     supply: int
 
@@ -136,7 +136,8 @@ class TariffBook(Book):
             self.journal.expect(7, "R13", f"{name} to begin with", rules.BPS, current)
             return
         week = self.journal.period(rules.WEEK)
-        last, before = (self.demand.get((kind, week - ago), 0) for ago in (1, 2))
+        settled = (self.demand.get((kind, week - ago), 0) for ago in (1, 2))
+        last, before = (rules.demanded(amount, word.reference) for amount in settled)
         supply = self.registry.supply[kind]
         self._changes.append(Change(kind, word.scarcity, current, week, last, before, supply))
 

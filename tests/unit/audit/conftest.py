@@ -359,7 +359,7 @@ def _tariff(w: World, marks: dict[str, object]) -> None:
     w.use(series, 600)
     w.use(local, 3)
     w.settle(series, local, rental)
-    t.move_scarcity(1, sender=p.stranger)  # there was demand in the week before
+    t.move_scarcity(1, sender=p.stranger)  # there was too little demand in the week before
     w.evm.warp(WEEK)
     t.move_scarcity(2, sender=p.stranger)  # up
     t.move_scarcity(1, sender=p.stranger)
@@ -490,7 +490,7 @@ def _baskets(w: Desks, marks: dict[str, object]) -> None:
     e, p = w.evm, w.people
     steps = [{"count": 2, "discount": 500}, {"count": 4, "discount": 1500}]
     w.as_timelock(w.baskets, "set_steps", steps)
-    consents = [w.granted(floorPrice=n * DUT) for n in (0, 0, 58, 0, 0)]
+    consents = [w.granted(floorPrice=n * DUT) for n in (0, 0, 48, 0, 0)]
     leaves = [(c.records, c) for c in consents]
     terms = w.basket(leaves)
     w.reserve(terms, 100 * DUT)

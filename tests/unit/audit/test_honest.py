@@ -273,7 +273,7 @@ def test_licences_tell_their_form_payer_and_vouchers(honest, report) -> None:
     kept, rental, sold = told(n.kept), told(n.rental), told(n.sold)
     assert (kept["form"], kept["signer"], kept["payer"]) == ("metered", p.meter, p.licensee)
     assert (kept["units"], kept["used"], kept["vouchers"], kept["uses"]) == (70, 66, 4, 1)
-    assert (kept["paid"], kept["refund"]) == (str(70 * 121 * DUT // 2), str(2 * 121 * DUT))
+    assert (kept["paid"], kept["refund"]) == (str(70 * 50 * DUT), str(4 * 50 * DUT))
     assert (rental["form"], rental["signer"]) == ("rental", None)
     assert (sold["payer"], sold["licensee"]) == (n.desk, p.other_licensee)
     assert sold["paid"] == str(5 * 61 * DUT)

@@ -177,6 +177,13 @@ def test_scarcity_follows_demand_for_each_record(
     assert rules.moved(10_000, last, before, supply, previous) == scarcity
 
 
+def test_less_than_ten_units_in_a_week_is_no_demand() -> None:
+    """R13: at the reference price, so that dust moves no kind that nobody asks for."""
+    assert rules.demanded(500 * DUT - 1, 50 * DUT) == 0
+    assert rules.demanded(500 * DUT, 50 * DUT) == 500 * DUT
+    assert rules.demanded(0, 50 * DUT) == rules.demanded(0, 0) == 0
+
+
 def test_scarcity_stays_within_its_bounds() -> None:
     assert rules.moved(99_000, 2, 1, 1, 1) == 100_000
     assert rules.moved(5_100, 1, 2, 1, 1) == 5_000

@@ -844,7 +844,15 @@ def test_a_top_up_of_a_suspended_licence(honest) -> None:
     suspended = honest.events[honest.find("LicenceSuspended")]
     events = insert(honest.events, at, suspended, licence=licence)
     named(honest, events, 4, "R31", "was topped up while it was suspended")
-    named(honest, events, 4, "R31", "had a voucher redeemed while it was suspended")
+
+
+def test_a_top_up_of_a_destroyed_record(honest) -> None:
+    """R35: nobody licenses it from then on."""
+    licence = honest.world.licence_id(honest.names.kept)
+    at = of(honest, "LicenceToppedUp", licence=licence) - 1
+    destroyed = honest.events[honest.find("RecordDestroyed")]
+    events = insert(honest.events, at, destroyed, record=honest.names.kept["record"])
+    named(honest, events, 4, "R35", "topped up after its record was replaced or destroyed")
 
 
 def test_a_top_up_of_too_many_units(honest) -> None:

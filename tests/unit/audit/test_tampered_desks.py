@@ -338,9 +338,9 @@ def taken(honest, at: int) -> tuple[int, int]:
 
 
 def test_the_discount_is_what_the_steps_say(honest) -> None:
-    """5 % from the second record on, 15 % from the fourth, off 60.5 DUT; one has a floor of 58."""
+    """5 % from the second record on, 15 % from the fourth, off 50 DUT; one has a floor of 48."""
     prices = [honest.events[taken(honest, n)[1]].args["price"] for n in range(4)]
-    assert prices == [n * DUT // 1000 for n in (60_500, 58_000, 57_475, 51_425)]
+    assert prices == [n * DUT // 1000 for n in (50_000, 48_000, 47_500, 42_500)]
     for n, bps in enumerate((0, 500, 500, 1500)):
         at, bought = taken(honest, n)
         assert honest.events[at].args["discount"] == bps
@@ -396,7 +396,7 @@ def test_more_taken_than_a_basket_has_or_its_licensee_accepts(honest) -> None:
 def test_a_basket_draws_what_its_licences_cost(honest) -> None:
     at = of(honest, "BasketDrawn", basket=honest.names.basket)
     left = honest.events[at].args["left"]
-    assert left == 500 * DUT - 605 * DUT // 10 * 105 // 100
+    assert left == 500 * DUT - 525 * DUT // 10
     named(honest, honest.changed(at, left=left + 1), 6, "R12", "left of basket")
     named(honest, honest.changed(at, taken=2), 4, "R12", "taken of basket")
     named(honest, honest.without(at), 6, "R12", "does not say what is left")

@@ -45,7 +45,7 @@ def test_a_longer_window_revives_no_closed_licence(world: World) -> None:
     world.evm.warp(3 * DAY + 1)
     world.settle(ref)
     world.as_timelock(world.market, "set_window", 30 * DAY)
-    with reverts("voucher: closed or suspended"):
+    with reverts("voucher: licence is closed"):
         world.redeem(voucher)
 
 

@@ -187,9 +187,6 @@ def test_an_emergencys_price_ends_with_the_emergency(world: World) -> None:
     assert world.evm.event("LicenceToppedUp")["paid"] == 1_000 * 50 * DUT
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a top-up does not ask whether its record can still be licensed"
-)
 def test_a_destroyed_record_is_not_prepaid_any_more(world: World) -> None:
     """R35: nobody licenses it from then on; units that nothing can serve are only money tied up."""
     consent = world.granted()

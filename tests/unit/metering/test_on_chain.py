@@ -171,19 +171,19 @@ def test_settling_closes_only_after_the_window_and_refunds_the_rest(desks: Desks
     closed = desks.evm.event("LicenceClosed")
     assert closed["refund"] == 7 * 65 * DUT
     assert desks.deposit_of(ref["licensee"]) - deposit == closed["refund"] + closed["levy"]
-    with reverts("voucher: closed or suspended"):
+    with reverts("voucher: licence is closed"):
         desks.redeem(desks.voucher(ref, 5, signer=VOUCHER_KEY, time=voucher["time"]))
 
 
-def test_while_suspended_nothing_counts(desks: Desks, ref: dict[str, Any]) -> None:
+def test_what_was_used_is_paid_while_it_is_suspended(desks: Desks, ref: dict[str, Any]) -> None:
     licence = LicenceRef(**ref).id()
     voucher = desks.voucher(ref, 3, signer=VOUCHER_KEY)
     desks.market.set_suspended(licence, True, sender=desks.people.supervisor)
-    with reverts("voucher: closed or suspended"):
-        desks.redeem(voucher)
-    desks.market.set_suspended(licence, False, sender=desks.people.supervisor)
-    desks.pause()  # what was used is paid even while the market is paused
+    with reverts("licence: it is suspended"):
+        desks.use(ref)
+    desks.pause()  # and even while the market is paused
     desks.redeem(voucher)
+    assert _used(desks, ref) == 3
 
 
 # ---------------------------------------------------------------- the meters and the market
