@@ -69,7 +69,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter dist
+.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter bench-royalty dist
 test-all: test test-campaign test-ape test-kubo ## Run every test
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: kill at every step)
@@ -95,6 +95,9 @@ bench-store: build setup-dev kubo ## Measure sealing, CIDs, stores and key relea
 
 bench-meter: setup ## Measure the off-chain meters on one core into build/bench/meter.json
 	@$(BIN)/python scripts/bench_meter.py --out build/bench/meter.json $(ARGS)
+
+bench-royalty: build setup-dev ## Pay studies of 10, 1,000 and 1,000,000 contributors into build/bench/royalty.json
+	@$(BIN)/python scripts/simulate_royalty.py --out build/bench/royalty.json $(ARGS)
 
 dist: build ## Build the wheel, with the compiled contracts in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

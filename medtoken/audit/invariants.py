@@ -13,7 +13,7 @@ from typing import Any
 from medtoken.audit import rules
 from medtoken.audit.journal import Violation
 from medtoken.audit.ledger import Ledger
-from medtoken.audit.state import State, market_owes
+from medtoken.audit.state import State, market_owes, vault_owes
 from medtoken.chain.words import LicenseeWord, RatesWord
 
 # How many violations a detail spells out.
@@ -67,6 +67,9 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
         rules.owed(found.word, market.epochs.get(found.word.epoch, RatesWord()))
         for found in market.licences.values()
     )
+    vault, flows = ledger.royalties, ledger.royalties.totals
+    pots = sum(study.books.pot for study in vault.studies.values())
+    kept = usage.balances.get(vault.vault, 0) - usage.gifts.get(vault.vault, 0)
     parts = totals.patients + totals.custodians + totals.annotators + totals.platform
     yield from _broken(
         block,
@@ -86,6 +89,27 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             + market.unsettled,
         ),
         _Sum(2, "R15", "licence money held, by payments and by words", market.unsettled, by_words),
+        _Sum(
+            2,
+            "R19",
+            "royalties paid and options vested, against the pots",
+            flows.paid + flows.vested,
+            pots,
+        ),
+        _Sum(
+            2,
+            "R15",
+            "levies on royalties, handed over and not",
+            flows.paid_levy + flows.vested_levy,
+            vault.levies + flows.handed_over,
+        ),
+        _Sum(
+            2,
+            "R20",
+            "options' escrow, against what vested, went back and is held",
+            flows.granted,
+            flows.vested + flows.vested_levy + flows.returned + vault.escrow,
+        ),
         _Sum(3, "R16", "DUT of the treasury in the books", treasury.reserve, reserve),
         _Sum(
             5,
@@ -116,6 +140,20 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
         ),
         _Sum(
             6,
+            "R19",
+            "DUT of the royalty vault in the books",
+            vault.unclaimed + vault.levies + vault.escrow + vault.credited,
+            kept,
+        ),
+        _Sum(
+            6,
+            "R19",
+            "credits of the royalty vault, withdrawn and not",
+            flows.claimed + flows.returned,
+            vault.credited + flows.withdrawn,
+        ),
+        _Sum(
+            6,
             "R15",
             "earnings, withdrawn and not",
             parts,
@@ -139,6 +177,7 @@ def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
     supply, contributed = one("UsageToken", "totalSupply"), one("ContributionToken", "totalSupply")
     market = one("UsageToken", "balanceOf", usage.market)
     treasury = one("UsageToken", "balanceOf", usage.treasury)
+    vault = one("UsageToken", "balanceOf", ledger.royalties.vault)
     yield from _broken(
         state.block,
         _Sum(1, "R2", "sum of all balances on the chain", supply, total("UsageToken")),
@@ -146,6 +185,7 @@ def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
         _Sum(3, "R16", "DUT of the treasury on the chain", reserve, treasury, at_least=True),
         _Sum(5, "R1", "sum of all DCT on the chain", contributed, total("ContributionToken")),
         _Sum(6, "R15", "DUT of the market on the chain", market_owes(state), market, at_least=True),
+        _Sum(6, "R19", "DUT of the vault on the chain", vault_owes(state), vault, at_least=True),
     )
 
 
@@ -174,7 +214,7 @@ def _list(broken: list[Violation]) -> str:
 def _details(ledger: Ledger, state: State) -> dict[int, str]:
     """What each invariant's finding says when it holds. Amounts are base units."""
     usage, market, treasury, counts = ledger.usage, ledger.market, ledger.treasury, ledger.counts
-    totals = market.totals
+    totals, flows, vault = market.totals, ledger.royalties.totals, ledger.royalties
     holders = sum(1 for amount in usage.balances.values() if amount)
     bought, topped_up, used, redeemed, settled, closed, recovered = (
         counts[name]
@@ -193,7 +233,8 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"{usage.minted} minted - {usage.burned} burned",
         2: f"{settled} settlements: {totals.paid + totals.paid_levy} paid = {totals.settled} split + "
         f"{totals.levy} levy + {totals.refunded + totals.refunded_levy} returned + "
-        f"{market.unsettled} held",
+        f"{market.unsettled} held; royalties: {flows.paid} paid + {flows.vested} vested = "
+        f"{flows.claimed} claimed + {vault.unclaimed} in the pots",
         3: f"reserve of {treasury.reserve} = {treasury.levies} levies - {treasury.burned} burned - "
         "0 spent",
         4: f"{bought} purchases, {topped_up} top-ups, {used} uses, {redeemed} vouchers, {settled} "
@@ -203,7 +244,9 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         "no other move",
         6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "
         f"deposits ({ledger.auctions.held + ledger.baskets.held} of them in desks), "
-        f"{market.earned} of earnings and {market.unsettled} of licence money",
+        f"{market.earned} of earnings and {market.unsettled} of licence money; the royalty "
+        f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
+        f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies",
         7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
         "give",
     }

@@ -20,6 +20,7 @@ from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, T
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
+from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.treasury import TreasuryBook
 from medtoken.audit.books.usage import UsageBook
@@ -36,7 +37,8 @@ class Ledger:
         self.journal = Journal(clock)
         addresses = suite.addresses
         market, treasury = addresses["DataMarket"], addresses["Treasury"]
-        self.usage = UsageBook(self.journal, market, treasury)
+        vault = addresses["RoyaltyVault"]
+        self.usage = UsageBook(self.journal, market, treasury, vault)
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
         self.tariff = TariffBook(self.journal, self.registry, market)
@@ -58,7 +60,8 @@ class Ledger:
         )
         self.auctions = AuctionBook(self.journal, self.registry, self.market, house)
         self.baskets = BasketBook(self.journal, self.market, baskets)
-        self.treasury = TreasuryBook(self.journal, self.usage, self.market)
+        self.royalties = RoyaltyBook(self.journal, vault, self.usage, self.registry, self.market)
+        self.treasury = TreasuryBook(self.journal, self.usage, self.market, self.royalties)
         self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
@@ -68,6 +71,7 @@ class Ledger:
             "Tariff": self.tariff,
             "AuctionHouse": self.auctions,
             "BasketDesk": self.baskets,
+            "RoyaltyVault": self.royalties,
             "Treasury": self.treasury,
             "LicenceToken": self.licence_tokens,
             "AccessManager": self.access,
@@ -97,6 +101,7 @@ class Ledger:
             *self.registry.numbers,
             *self.market.licensees,
             *self.market.earnings,
+            *self.royalties.balances,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -142,6 +147,7 @@ class Ledger:
             "auctions": self.auctions.as_dict(),
             "baskets": self.baskets.as_dict(),
             "treasury": self.treasury.as_dict(),
+            "royalties": self.royalties.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),

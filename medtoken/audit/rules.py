@@ -37,6 +37,10 @@ FACTORS: dict[str, tuple[int, int]] = {
     "rental": (1_000, 10_000),
 }
 
+# R19: bps of attested sales, and seconds in which a wrong roster can be cancelled.
+ROYALTY: dict[str, tuple[int, int]] = {"rate": (1, 1_000), "window": (86_400, 90 * 86_400)}
+OPTION_TERM = 30 * YEAR  # the longest that an option's escrow is held (R20)
+
 _BIT = {name: 1 << number for name, (number, _) in DUO_PERMISSIONS.items()}
 _PERMISSIONS = sum(_BIT.values())
 _NON_COMMERCIAL = sum(1 << DUO_MODIFIERS[name][0] for name in ("NPUNCU", "NCU"))
@@ -194,6 +198,16 @@ def owed(word: LicenceWord, rates: RatesWord) -> int:
 def burn(amount: int, supply: int, ceiling: int, share: int) -> int:
     """How much of a levy is burned when it arrives at this supply of DUT (R17); share in bps."""
     return amount * share // BPS if supply > ceiling else 0
+
+
+def royalty(sales: int, rate: int) -> int:
+    """Base units that sales owe at a rate in bps (R19), rounded up to a grain."""
+    return -(-sales * rate // (BPS * GRAIN)) * GRAIN
+
+
+def royalty_share(pot: int, weight: int, total: int) -> int:
+    """Base units of all that ever came into a study's pot that a weight has earned (R19)."""
+    return pot * weight // total if total else 0
 
 
 def permits(allowed: int, allowed_diseases: bytes, asked: int, asked_diseases: bytes) -> bool:

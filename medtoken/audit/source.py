@@ -93,6 +93,7 @@ CONTRACTS = (
     "DataMarket",
     "AuctionHouse",
     "BasketDesk",
+    "RoyaltyVault",
     "LicenceView",
     "LicenceToken",
 )

@@ -18,12 +18,21 @@ from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.governance import TIMELOCK_ROLES, Delay, Member
 from medtoken.audit.books.registry import KINDS
+from medtoken.audit.books.royalty import GRANTED
 from medtoken.audit.journal import Violation, show
 from medtoken.audit.ledger import Ledger
 from medtoken.audit.rules import owed
 from medtoken.audit.source import PROXY_ADMIN, Chain
 from medtoken.chain.abi import abi, selector
-from medtoken.chain.words import EarningsWord, LicenceWord, LicenseeWord, RatesWord
+from medtoken.chain.words import (
+    BooksWord,
+    EarningsWord,
+    LicenceWord,
+    LicenseeWord,
+    OptionWord,
+    RatesWord,
+    SharesWord,
+)
 from medtoken.deploy.roles import Role
 from medtoken.errors import BadInput, ContractRefused
 
@@ -37,6 +46,7 @@ _ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
 _UNMANAGED = ("AccessManager", "TimelockController", "LicenceView", "LicenceToken")
 
 Word = LicenceWord | LicenseeWord | EarningsWord
+VaultWord = BooksWord | SharesWord | OptionWord | EarningsWord
 Key = tuple[str, str, tuple[Any, ...]]
 
 
@@ -119,6 +129,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _auctions(ledger)
     yield from _baskets(ledger)
     yield from _licences(ledger, now)
+    yield from _royalties(ledger)
     yield from _treasury(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
@@ -135,7 +146,8 @@ def packed(word: Any) -> Any:
 def _usage(ledger: Ledger) -> Iterator[Claim]:
     name, book = "UsageToken", ledger.usage
     yield Claim(1, "R2", name, "totalSupply", (), book.supply)
-    own = {ledger.suite.addresses["DataMarket"]: 6, ledger.suite.addresses["Treasury"]: 3}
+    purses = {"DataMarket": 6, "Treasury": 3, "RoyaltyVault": 6}
+    own = {ledger.suite.addresses[purse]: invariant for purse, invariant in purses.items()}
     for account in sorted(ledger.accounts() | set(own)):
         held = book.balances.get(account, 0)
         yield Claim(own.get(account, 1), "R2", name, "balanceOf", (account,), held)
@@ -262,6 +274,28 @@ def _baskets(ledger: Ledger) -> Iterator[Claim]:
         }
         yield Claim(6, "R12", name, "basket", (basket,), expected)
     yield Claim(7, "R12", name, "version", (), book.version)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _royalties(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "RoyaltyVault", ledger.royalties
+    yield Claim(7, "R19", name, "settings_word", (), packed(book.settings))
+    for study in sorted(book.cancelled):
+        yield Claim(7, "R19", name, "study_word", (study,), 0)
+    for study, found in book.studies.items():
+        yield Claim(7, "R19", name, "study_word", (study,), packed(found.word))
+        yield Claim(7, "R19", name, "root", (study,), found.root)
+        yield Claim(2, "R19", name, "books_word", (study,), packed(found.books))
+        yield Claim(2, "R19", name, "shares_word", (study,), packed(found.shares))
+        for period, attested in found.periods.items():
+            yield Claim(2, "R19", name, "period_word", (study, period), packed(attested))
+        for account, member in sorted(found.members.items()):
+            yield Claim(2, "R19", name, "member_word", (study, account), packed(member))
+    for option, word in book.options.items():
+        yield Claim(2, "R20", name, "option_word", (option,), packed(word))
+    for account in sorted(ledger.accounts()):
+        balance = book.balances.get(account, EarningsWord())
+        yield Claim(2, "R19", name, "balance_word", (account,), packed(balance))
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
@@ -411,6 +445,39 @@ def market_owes(state: State) -> int:
             if isinstance(value, int):
                 total += _promised(kind, value, epochs)
     return total
+
+
+def vault_owes(state: State) -> int:
+    """Base units that the royalty vault's own words on the chain promise: pots, levies, options, balances.
+
+    A word that cannot be read promises nothing here; it shows as a difference.
+    """
+    total = 0
+    for function, kind in (
+        ("books_word", BooksWord),
+        ("shares_word", SharesWord),
+        ("option_word", OptionWord),
+        ("balance_word", EarningsWord),
+    ):
+        for value in state.all("RoyaltyVault", function).values():
+            if isinstance(value, int):
+                total += _pledged(kind, value)
+    return total
+
+
+def _pledged(kind: type[VaultWord], value: int) -> int:
+    try:
+        word = kind.unpack(value)
+    except BadInput:
+        return 0
+    match word:
+        case BooksWord():
+            return word.pot + word.levy
+        case SharesWord():
+            return -word.claimed
+        case OptionWord():
+            return word.amount + word.levy if word.state == GRANTED else 0
+    return word.earned
 
 
 def _promised(kind: type[Word], value: int, epochs: Mapping[int, RatesWord]) -> int:

@@ -11,6 +11,7 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 from eth_utils import is_address, keccak
@@ -18,12 +19,19 @@ from eth_utils import is_address, keccak
 from medtoken.chain.abi import Log, abi
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
 from medtoken.chain.words import (
+    BooksWord,
     ConsentWord,
     EarningsWord,
     Facts,
     LicenceWord,
     LicenseeWord,
+    MemberWord,
+    OptionWord,
+    PeriodWord,
     RatesWord,
+    RoyaltySettings,
+    SharesWord,
+    StudyWord,
 )
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput, ConsentRefused, ContractRefused, DeploymentError, WrongChain
@@ -507,6 +515,213 @@ class Tariff(_Contract):
         return self.send(wallet, "move_scarcity", kind, key=key)
 
 
+def study_id(payer: str, number: int) -> bytes:
+    """The id of a payer's study: keccak256(abi.encode(payer, number))."""
+    return keccak(encode(["address", "uint256"], [payer, number]))
+
+
+def option_id(study: bytes, funder: str, milestone: bytes) -> bytes:
+    """The id of a milestone option: keccak256(abi.encode(study, funder, milestone))."""
+    return keccak(encode(["bytes32", "address", "bytes32"], [study, funder, milestone]))
+
+
+@dataclass(frozen=True)
+class Membership:
+    """One line of a study's roster, with its proof."""
+
+    index: int
+    account: str
+    weight: int
+    proof: list[bytes]
+
+
+class RoyaltyVault(_Contract):
+    """Royalties and milestone options (R18, R19, R20)."""
+
+    name = "RoyaltyVault"
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that withdrawals from this vault bind to."""
+        return Domain(self._node.chain_id, self.address)
+
+    # what is stored
+
+    def settings(self, block: int | None = None) -> RoyaltySettings:
+        """The rate and window of new studies, the levy, and whether money may come in."""
+        return RoyaltySettings.unpack(int(self.read("settings_word", block=block)))
+
+    def study(self, study: bytes, block: int | None = None) -> StudyWord:
+        """A study's payer, opening and rate; a payer of zero is no study."""
+        return StudyWord.unpack(int(self.read("study_word", study, block=block)))
+
+    def root(self, study: bytes) -> bytes:
+        """The root of a study's roster, or zeros."""
+        return bytes(self.read("root", study))
+
+    def books(self, study: bytes, block: int | None = None) -> BooksWord:
+        """A study's pot, what is due, and the levy that waits; base units."""
+        return BooksWord.unpack(int(self.read("books_word", study, block=block)))
+
+    def shares(self, study: bytes, block: int | None = None) -> SharesWord:
+        """A study's total weight, number of lines, and what was claimed."""
+        return SharesWord.unpack(int(self.read("shares_word", study, block=block)))
+
+    def member(self, study: bytes, account: str, block: int | None = None) -> MemberWord:
+        """A member's weight and mark; a weight of zero has not joined."""
+        return MemberWord.unpack(int(self.read("member_word", study, account, block=block)))
+
+    def period(self, study: bytes, period: int) -> PeriodWord:
+        """What was attested for a period."""
+        return PeriodWord.unpack(int(self.read("period_word", study, period)))
+
+    def unpaid(self, study: bytes, period: int) -> int:
+        """Base units of a period's royalty that are neither paid nor waived."""
+        return int(self.read("unpaid", study, period))
+
+    def option(self, study: bytes, funder: str, milestone: bytes) -> OptionWord:
+        """A milestone option; a state of zero is none."""
+        return OptionWord.unpack(int(self.read("option_word", option_id(study, funder, milestone))))
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What an account was credited with and has not withdrawn, and its next nonce."""
+        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
+
+    def sealed(self, study: bytes) -> dict[str, Any]:
+        """The arguments of the newest sealing of a study. Raises ContractRefused when unknown."""
+        found = self.find("StudySealed", study)
+        if not found:
+            raise ContractRefused("royalty: unknown study")
+        return found[-1][1].args
+
+    # what people do
+
+    def seal(
+        self,
+        wallet: Wallet,
+        payer: str,
+        number: int,
+        root: bytes,
+        total: int,
+        count: int,
+        manifest: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Seal a study's roster. Caller: an accredited custodian."""
+        args = (payer, number, root, total, count, manifest)
+        return self.send(wallet, "seal", *args, key=key)
+
+    def undertake(
+        self, wallet: Wallet, number: int, root: bytes, key: str | None = None
+    ) -> Receipt:
+        """Undertake to pay the royalty of the wallet's own study."""
+        return self.send(wallet, "undertake", number, root, key=key)
+
+    def attest_sales(
+        self,
+        wallet: Wallet,
+        study: bytes,
+        period: int,
+        sales: int,
+        evidence: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Attest what a product sold in a period. Caller: the product attester role."""
+        return self.send(wallet, "attest_sales", study, period, sales, evidence, key=key)
+
+    def cancel(
+        self, wallet: Wallet, study: bytes, reason: bytes, key: str | None = None
+    ) -> Receipt:
+        """Cancel a wrong roster before it opens. Caller: the council role."""
+        return self.send(wallet, "cancel", study, reason, key=key)
+
+    def waive(
+        self, wallet: Wallet, study: bytes, amount: int, reason: bytes, key: str | None = None
+    ) -> Receipt:
+        """Correct what is due. Caller: the council role."""
+        return self.send(wallet, "waive", study, amount, reason, key=key)
+
+    def pay(
+        self, wallet: Wallet, payer: str, number: int, amount: int, key: str | None = None
+    ) -> Receipt:
+        """Pull some of what is due from the payer's allowance. Anybody may."""
+        return self.send(wallet, "pay", payer, number, amount, key=key)
+
+    def join(
+        self, wallet: Wallet, study: bytes, member: Membership, key: str | None = None
+    ) -> Receipt:
+        """Prove a line of the roster and credit its account. Anybody may."""
+        args = (member.index, member.account, member.weight, member.proof)
+        return self.send(wallet, "join", study, *args, key=key)
+
+    def join_many(
+        self, wallet: Wallet, study: bytes, members: list[Membership], key: str | None = None
+    ) -> Receipt:
+        """Prove up to 50 lines. Anybody may."""
+        return self.send(wallet, "join_many", study, [asdict(m) for m in members], key=key)
+
+    def claim(self, wallet: Wallet, study: bytes, account: str, key: str | None = None) -> Receipt:
+        """Credit a member. Anybody may."""
+        return self.send(wallet, "claim", study, account, key=key)
+
+    def claim_many(
+        self, wallet: Wallet, study: bytes, accounts: list[str], key: str | None = None
+    ) -> Receipt:
+        """Credit up to 100 members. Anybody may."""
+        return self.send(wallet, "claim_many", study, accounts, key=key)
+
+    def grant_option(
+        self,
+        wallet: Wallet,
+        study: bytes,
+        milestone: bytes,
+        amount: int,
+        expiry: int,
+        key: str | None = None,
+    ) -> Receipt:
+        """Escrow the wallet's DUT for a study's contributors until a milestone or ``expiry`` (R20)."""
+        return self.send(wallet, "grant_option", study, milestone, amount, expiry, key=key)
+
+    def vest_option(
+        self,
+        wallet: Wallet,
+        study: bytes,
+        funder: str,
+        milestone: bytes,
+        evidence: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Attest that a milestone was reached. Caller: the product attester role."""
+        return self.send(wallet, "vest_option", study, funder, milestone, evidence, key=key)
+
+    def return_option(
+        self, wallet: Wallet, study: bytes, funder: str, milestone: bytes, key: str | None = None
+    ) -> Receipt:
+        """Credit the funder of an option that expired with its escrow. Anybody may."""
+        return self.send(wallet, "return_option", study, funder, milestone, key=key)
+
+    def hand_over(self, wallet: Wallet, studies: list[bytes], key: str | None = None) -> Receipt:
+        """Hand the levies of up to 100 studies to the treasury. Anybody may."""
+        return self.send(wallet, "hand_over", studies, key=key)
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+
+# Contracts that credit accounts, and pay out against the account's signature over Withdrawal.
+Purse = DataMarket | RoyaltyVault
+
+
 class Suite:
     """All contracts of a deployment, on one node. Refuses a deployment of another chain."""
 
@@ -532,6 +747,7 @@ class Suite:
         self.treasury = Treasury(node, deployment)
         self.tariff = Tariff(node, deployment)
         self.market = DataMarket(node, deployment)
+        self.royalties = RoyaltyVault(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(
                 f"There is no contract at {self.market.address}, where the deployment record has "

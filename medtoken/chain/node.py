@@ -442,11 +442,13 @@ def _reverted(data: str) -> ContractRefused:
 _BY_SENTENCE: tuple[tuple[str, type[ContractRefused]], ...] = (
     ("consent: signature is too late", InvalidSignature),
     ("account: signature is too late", InvalidSignature),
+    ("payout: signature is too late", InvalidSignature),
     ("signature:", InvalidSignature),
     ("ERC2612", InvalidSignature),
     ("consent:", ConsentRefused),
     ("account: deposit is too small", InsufficientFunds),
     ("account: more than was earned", InsufficientFunds),
+    ("payout: more than was credited", InsufficientFunds),
     ("licence: too few units prepaid", InsufficientFunds),
     ("ERC20Insufficient", InsufficientFunds),
     ("DUT: the epoch's issuance cap", InsufficientFunds),
@@ -455,6 +457,7 @@ _BY_SENTENCE: tuple[tuple[str, type[ContractRefused]], ...] = (
     ("institutions: the caller", NotPermitted),
     ("DUT: the account is", NotPermitted),
     ("account: it is frozen", NotPermitted),
+    ("payout: it is frozen", NotPermitted),
     ("licence: the licensee is frozen", NotPermitted),
 )
 

@@ -1,4 +1,4 @@
-"""The packed storage words of the market, the registry and the tariff, field by field.
+"""The packed storage words of the market, registry, tariff and royalty vault, field by field.
 
 Each contract keeps what belongs to one thing in one 256-bit word. This is the only place in Python
 that knows their layouts: the client reads words with it, the auditor writes them. ``pack`` and
@@ -15,8 +15,10 @@ from eth_utils import to_checksum_address
 from medtoken.errors import BadInput
 from medtoken.vocabulary import Form, LicenseeFlag
 
-# The market keeps prices in multiples of this many base units.
+# The market keeps prices in multiples of this many base units, the royalty vault what it receives.
 GRAIN = 10**9
+# The levy on a whole number of grains, at a rate in bps, is whole in this unit.
+LEVY_GRAIN = 10**5
 
 _ADDRESS_BITS = 160
 
@@ -289,6 +291,112 @@ class LicenceWord:
     def unsettled(self) -> int:
         """Base units of the price, without levy, that were neither paid out nor returned yet."""
         return 0 if self.closed else self.paid - self.earned(self.settled)
+
+
+@dataclass(frozen=True)
+class ScaledWord(Word):
+    """A word that keeps some of its amounts in a unit larger than the base unit."""
+
+    units: ClassVar[dict[str, int]]
+
+    def pack(self) -> int:
+        """The 256-bit word. Raises BadInput when a field does not fit, or is not whole in its unit."""
+        values = {name: getattr(self, name) for name, _ in self.layout}
+        for name, unit in self.units.items():
+            if values[name] % unit:
+                raise BadInput(f"{name} of {values[name]} is not a multiple of {unit} base units.")
+            values[name] //= unit
+        return _pack(self.layout, values)
+
+    @classmethod
+    def unpack(cls, word: int) -> Self:
+        """The fields of a word. Raises BadInput when a bit is set that belongs to no field."""
+        values = _unpack(cls.layout, word)
+        return cls(**{k: v * cls.units.get(k, 1) for k, v in values.items()})
+
+
+@dataclass(frozen=True)
+class RoyaltySettings(Word):
+    """``settings_word`` of the royalty vault."""
+
+    rate: int  # bps of attested sales, for studies sealed from now on
+    window: int  # seconds between sealing and opening
+    levy: int  # bps on top
+    paused: bool = False
+
+    layout = (("rate", 16), ("window", 40), ("levy", 16), ("paused", 1))
+
+
+@dataclass(frozen=True)
+class StudyWord(Word):
+    """``study_word``: a study (R19). A payer of zero is none."""
+
+    payer: str
+    opens: int = 0  # unix seconds; until then its roster can be cancelled
+    rate: int = 0  # bps of attested sales
+    undertaken: bool = False  # by the payer
+
+    layout = (("payer", 160), ("opens", 40), ("rate", 16), ("undertaken", 1))
+
+
+@dataclass(frozen=True)
+class BooksWord(ScaledWord):
+    """``books_word``: a study's money, in base units."""
+
+    pot: int = 0  # all that ever came in for the contributors
+    due: int = 0  # attested, neither paid nor waived
+    levy: int = 0  # taken, and not yet handed to the treasury
+    period: int = 0  # the last one that was attested
+
+    layout = (("pot", 72), ("due", 72), ("levy", 88), ("period", 24))
+    units: ClassVar[dict[str, int]] = {"pot": GRAIN, "due": GRAIN, "levy": LEVY_GRAIN}
+
+
+@dataclass(frozen=True)
+class SharesWord(Word):
+    """``shares_word``: a study's roster in numbers, and what its members were credited with."""
+
+    total: int = 0  # of the weights
+    claimed: int = 0  # base units
+    count: int = 0  # lines
+
+    layout = (("total", 96), ("claimed", 128), ("count", 32))
+
+
+@dataclass(frozen=True)
+class MemberWord(ScaledWord):
+    """``member_word``: a member of a study. A weight of zero is nobody."""
+
+    weight: int = 0
+    mark: int = 0  # base units: the study's pot at its last claim
+
+    layout = (("weight", 96), ("mark", 72))
+    units: ClassVar[dict[str, int]] = {"mark": GRAIN}
+
+
+@dataclass(frozen=True)
+class PeriodWord(ScaledWord):
+    """``period_word``: the sales of one period."""
+
+    mark: int = 0  # base units: all royalties attested up to and with it
+    sales: int = 0  # base units
+    attested: bool = False
+
+    layout = (("mark", 96), ("sales", 128), ("attested", 1))
+    units: ClassVar[dict[str, int]] = {"mark": GRAIN}
+
+
+@dataclass(frozen=True)
+class OptionWord(ScaledWord):
+    """``option_word``: a milestone option (R20). A state of zero is none."""
+
+    amount: int = 0  # base units
+    levy: int = 0  # base units
+    expiry: int = 0  # unix seconds
+    state: int = 0  # 1 granted, 2 vested, 3 returned
+
+    layout = (("amount", 72), ("levy", 88), ("expiry", 40), ("state", 8))
+    units: ClassVar[dict[str, int]] = {"amount": GRAIN, "levy": LEVY_GRAIN}
 
 
 def _pack(layout: tuple[tuple[str, int], ...], values: dict[str, Any]) -> int:

@@ -26,6 +26,7 @@ from medtoken.cli import (
     keeper,
     licence,
     record,
+    royalty,
     store,
     voucher,
 )
@@ -49,6 +50,7 @@ for _command in (
     consent.consent,
     licence.licence,
     earnings.earnings,
+    royalty.royalty,
     audit.audit,
     demo.demo,
     keeper.keeper,

@@ -44,6 +44,8 @@ PEOPLE: dict[str, Role] = {
     "supervisor": Role.SUPERVISOR,
     "guardian": Role.GUARDIAN,
     "regulator": Role.REGULATOR,
+    "products": Role.PRODUCTS,
+    "council": Role.COUNCIL,
 }
 
 
@@ -93,6 +95,8 @@ class Params:
     window: int
     auction: tuple[int, int, int]  # increment in bps, extension in seconds, patience in days
     discounts: tuple[tuple[int, int], ...]  # of baskets: from the how-manieth record on, bps
+    royalty_rate: int
+    royalty_window: int
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -141,6 +145,8 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
                 int(data["auction"]["patience"]),
             ),
             discounts=tuple((int(n), int(bps)) for n, bps in data["basket"]["discounts"]),
+            royalty_rate=int(data["royalty"]["rate"]),
+            royalty_window=int(data["royalty"]["challenge_window"]),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -219,6 +225,19 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=([{"count": n, "discount": bps} for n, bps in params.discounts],),
         ),
+        Create(
+            "RoyaltyVault",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("UsageToken"),
+                Ref("RecordRegistry"),
+                Ref("Treasury"),
+                Ref("DataMarket"),
+            ),
+            proxied=True,
+            initialize=(params.royalty_rate, params.royalty_window),
+        ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
         *_wiring(params),
@@ -233,7 +252,7 @@ def _wiring(params: Params) -> Iterator[Step]:
     yield Call(
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
-    for contract in ("DataMarket", "Treasury"):
+    for contract in ("DataMarket", "Treasury", "RoyaltyVault"):
         yield Call(
             "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"
         )

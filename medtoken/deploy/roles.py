@@ -28,6 +28,8 @@ class Role(IntEnum):
     REDEMPTION = 11  # burns soulbound tokens against services
     REGULATOR = 12  # declares public-health emergencies
     DESK = 13  # contracts that sell in other forms: auctions, baskets
+    PRODUCTS = 14  # attests sales and milestones of products
+    COUNCIL = 15  # cancels rosters that are wrong, corrects what is due
 
 
 # contract → function → role that may call it
@@ -60,6 +62,13 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "Treasury": {
         "receive_levy": Role.LEVY,
     },
+    "RoyaltyVault": {
+        "attest_sales": Role.PRODUCTS,
+        "vest_option": Role.PRODUCTS,
+        "cancel": Role.COUNCIL,
+        "waive": Role.COUNCIL,
+        "pause": Role.GUARDIAN,
+    },
 }
 
 # Roles whose members another role names; all others are named by ADMIN.
@@ -67,7 +76,7 @@ ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
 
 # Roles that contracts hold, beside what the parameters give to people.
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
-    Role.ADMISSION: ("DataMarket",),
-    Role.LEVY: ("DataMarket",),
+    Role.ADMISSION: ("DataMarket", "RoyaltyVault"),
+    Role.LEVY: ("DataMarket", "RoyaltyVault"),
     Role.DESK: ("AuctionHouse", "BasketDesk"),
 }

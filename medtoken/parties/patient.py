@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medtoken import vocabulary
-from medtoken.chain.contracts import Suite
+from medtoken.chain.contracts import Purse, Suite
 from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput, InsufficientFunds
 from medtoken.messages import Consent, Revocation, Withdrawal
@@ -85,16 +85,19 @@ class Patient:
         consent.check(now)
         return consent
 
-    def sign(self, message: Consent | Revocation | Withdrawal) -> bytes:
-        """Sign a message for this deployment's market; 65 bytes."""
-        return message.sign(self._wallet.key, self._suite.market.domain)
+    def sign(self, message: Consent | Revocation | Withdrawal, purse: Purse | None = None) -> bytes:
+        """Sign a message for this deployment's market, or for another purse; 65 bytes."""
+        return message.sign(self._wallet.key, (purse or self._suite.market).domain)
 
-    def withdrawal(self, amount: int | None = None, to: str | None = None) -> Withdrawal:
+    def withdrawal(
+        self, amount: int | None = None, to: str | None = None, purse: Purse | None = None
+    ) -> Withdrawal:
         """Draw up a withdrawal of ``amount`` base units (None: everything) to ``to`` (None: oneself).
 
-        Raises InsufficientFunds when it is more than was earned and settled.
+        From the market, or from another ``purse``: the royalty vault. Raises InsufficientFunds when
+        it is more than was earned and settled.
         """
-        earned = self._suite.market.earnings(self.address)
+        earned = (purse or self._suite.market).earnings(self.address)
         wanted = earned.earned if amount is None else amount
         if wanted < 0:
             raise BadInput("An amount cannot be negative.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medtoken.chain.contracts import Suite
+from medtoken.chain.contracts import Purse, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import InvalidSignature
 from medtoken.messages import Consent, Revocation, Withdrawal
@@ -50,19 +50,26 @@ class Relay:
         self._suite.market.cancel(self._wallet, consent, signature, key=key)
 
     def withdraw(
-        self, withdrawal: Withdrawal, signature: bytes, *, key: str | None = None
+        self,
+        withdrawal: Withdrawal,
+        signature: bytes,
+        *,
+        purse: Purse | None = None,
+        key: str | None = None,
     ) -> dict[str, Any]:
-        """Bring a withdrawal; the event's ``account``, ``to`` and ``amount``.
+        """Bring a withdrawal from the market, or from another ``purse``: the royalty vault.
 
-        Bringing one again that was carried out changes nothing.
+        Returns the event's ``account``, ``to`` and ``amount``. Bringing one again that was carried
+        out changes nothing.
         """
-        nonce = self._suite.market.earnings(withdrawal.account).nonce
+        purse = purse or self._suite.market
+        nonce = purse.earnings(withdrawal.account).nonce
         if nonce > withdrawal.nonce:
-            paid = self._paid_before(withdrawal)
+            paid = self._paid_before(withdrawal, purse)
             if paid is not None:
                 return paid
             raise InvalidSignature("The withdrawal was signed for a nonce that has passed.")
-        receipt = self._suite.market.withdraw(
+        receipt = purse.withdraw(
             self._wallet,
             withdrawal.account,
             withdrawal.to,
@@ -71,12 +78,12 @@ class Relay:
             signature,
             key=key,
         )
-        return self._suite.market.events(receipt.logs, "Withdrawn")[0].args
+        return purse.events(receipt.logs, "Withdrawn")[0].args
 
-    def _paid_before(self, withdrawal: Withdrawal) -> dict[str, Any] | None:
+    def _paid_before(self, withdrawal: Withdrawal, purse: Purse) -> dict[str, Any] | None:
         """The n-th withdrawal of the account, if it is this one."""
         topic = bytes(12) + bytes.fromhex(withdrawal.account.removeprefix("0x"))
-        paid = self._suite.market.find("Withdrawn", topic)
+        paid = purse.find("Withdrawn", topic)
         if len(paid) <= withdrawal.nonce:
             return None
         args = paid[withdrawal.nonce][1].args

@@ -148,6 +148,8 @@ class People:
     supervisor: Actor
     guardian: Actor
     regulator: Actor
+    products: Actor
+    council: Actor
     # participants
     patient: Actor
     other_patient: Actor

@@ -33,6 +33,10 @@ _RESTRICTED = {
     ("DataMarket", "WindowChanged"): "set_window",
     ("RecordRegistry", "InstitutionChanged"): "accredit",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
+    ("RoyaltyVault", "OptionVested"): "vest_option",
+    ("RoyaltyVault", "RoyaltyWaived"): "waive",
+    ("RoyaltyVault", "SalesAttested"): "attest_sales",
+    ("RoyaltyVault", "StudyCancelled"): "cancel",
     ("Tariff", "EmergencyDeclared"): "declare_emergency",
     ("Tariff", "FactorChanged"): "set_factor",
     ("Tariff", "MarketBound"): "bind_market",
@@ -44,23 +48,29 @@ _RESTRICTED = {
     ("UsageToken", "Redeemed"): "redeem",
 }
 
+# Anybody may have the vault follow the market's levy.
+_VAULT_SETTERS = {keccak(text=name): f"set_{name}" for name in ("rate", "window")}
+
 
 def restricted_function(event: Event) -> str | None:
     """The restricted function that a contract's event comes from; None when anybody may cause it."""
     args = event.args
+    found = _RESTRICTED.get((event.contract, event.event))
     match event.contract, event.event:
         case "UsageToken", "StandingChanged":
             changed = args["previous"] ^ args["current"]
-            return {PROTOCOL: "setProtocol", FROZEN: "setFrozen"}.get(changed, "admit")
+            found = {PROTOCOL: "setProtocol", FROZEN: "setFrozen"}.get(changed, "admit")
         case "DataMarket", "DeskMoved":
-            return "release" if args["source"] == args["desk"] else "charge"
+            found = "release" if args["source"] == args["desk"] else "charge"
         case "DataMarket", "LicenceBought":
-            return "issue_licence" if args["payer"] != args["licensee"] else None
-        case "DataMarket", "PauseChanged":
-            return "pause" if args["paused"] else "unpause"
+            found = "issue_licence" if args["payer"] != args["licensee"] else None
+        case "RoyaltyVault", "ParameterChanged":
+            found = _VAULT_SETTERS.get(args["name"])
+        case "DataMarket" | "RoyaltyVault", "PauseChanged":
+            found = "pause" if args["paused"] else "unpause"
         case "ContributionToken", "Transfer":
-            return "burn" if args["to"] == ZERO_ADDRESS else None
-    return _RESTRICTED.get((event.contract, event.event))
+            found = "burn" if args["to"] == ZERO_ADDRESS else None
+    return found
 
 
 # Roles of the timelock, in OpenZeppelin's names.
@@ -532,22 +542,26 @@ class Governance:
         """Take note of an event before it is booked."""
         if self._by_timelock(event):
             self._changes[event.address].add(event.event)
-        desk = self._desk(event)
-        if desk is not None:
+        caller, what = self._caller(event)
+        if caller is not None:
             self.journal.require(
-                self.is_desk(desk, restricted_function(event) or ""),
+                self._may(caller, event.contract, restricted_function(event) or ""),
                 7,
                 "R29",
-                f"{event.event} of {event.address} is by {desk}, which is no desk",
+                f"{event.event} of {event.address} is by {caller}, which is no {what}",
             )
 
-    def is_desk(self, account: str, function: str = "issue_licence") -> bool:
-        """Whether an account may call a desk's function of the market itself, now (R12)."""
+    def is_desk(self, account: str) -> bool:
+        """Whether an account may sell licences as a desk, now (R12)."""
+        return self._may(account, "DataMarket", "issue_licence")
+
+    def _may(self, account: str, contract: str, function: str) -> bool:
+        """Whether an account may call a restricted function itself, now."""
         # A member with a delay goes through the manager, which then is the caller.
         if account == self.addresses["AccessManager"]:
             return True
-        chosen = abi("DataMarket").selector(function)
-        return self.access.may_call(account, self.addresses["DataMarket"], chosen)
+        chosen = abi(contract).selector(function)
+        return self.access.may_call(account, self.addresses[contract], chosen)
 
     def end_transaction(self) -> None:
         """Every governed change of this transaction must be the timelock's."""
@@ -565,14 +579,16 @@ class Governance:
             )
         self._changes.clear()
 
-    def _desk(self, event: Event) -> str | None:
-        """The account that an event claims to be a desk."""
+    def _caller(self, event: Event) -> tuple[str | None, str]:
+        """Who called, where an event of a restricted function tells it, and as what."""
         match event.contract, event.event:
             case "DataMarket", "DeskMoved":
-                return str(event.args["desk"])
+                return str(event.args["desk"]), "desk"
             case "DataMarket", "LicenceBought" if event.args["payer"] != event.args["licensee"]:
-                return str(event.args["payer"])
-        return None
+                return str(event.args["payer"]), "desk"
+            case "RoyaltyVault", "SalesAttested" | "OptionVested":
+                return str(event.args["attester"]), "attester of products"
+        return None, ""
 
     def _ordered(self) -> Iterator[tuple[int, int]]:
         """Kind and scarcity of every call by which the timelock set one in this transaction."""

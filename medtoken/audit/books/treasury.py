@@ -10,6 +10,7 @@ from eth_utils import keccak
 from medtoken.audit import rules
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler
 from medtoken.audit.books.market import MarketBook
+from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.usage import Announced, UsageBook
 from medtoken.audit.journal import Event, Journal
 
@@ -19,11 +20,14 @@ _PARAMETERS = {keccak(text=name): name for name in ("ceiling", "burn_share")}
 class TreasuryBook(Book):
     """Levies and burns, base units. Nothing else leaves the reserve yet."""
 
-    def __init__(self, journal: Journal, usage: UsageBook, market: MarketBook) -> None:
-        """The treasury moves DUT, and takes the levies of what the market settles."""
+    def __init__(
+        self, journal: Journal, usage: UsageBook, market: MarketBook, royalties: RoyaltyBook
+    ) -> None:
+        """The treasury moves DUT; it takes the levies of what is settled and paid as royalties."""
         super().__init__(journal)
         self.usage = usage
         self.market = market
+        self.royalties = royalties
         self.levies = 0
         self.burned = 0
         self.parameters = dict.fromkeys(_PARAMETERS.values(), 0)
@@ -45,11 +49,13 @@ class TreasuryBook(Book):
 
     def _received(self, event: Event) -> None:
         payer, amount = event.args["payer"], event.args["amount"]
+        told = amount
         if payer == self.usage.market:
             amount = self.market.take_levy()
-            self.journal.expect(
-                2, "R15", "the levy of what was settled", amount, event.args["amount"]
-            )
+            self.journal.expect(2, "R15", "the levy of what was settled", amount, told)
+        elif payer == self.royalties.vault:
+            amount = self.royalties.take_levy()
+            self.journal.expect(2, "R15", "the levy on royalties and options", amount, told)
         burned = rules.burn(
             amount, self.usage.supply, self.parameters["ceiling"], self.parameters["burn_share"]
         )

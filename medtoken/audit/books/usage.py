@@ -1,7 +1,7 @@
 """The data usage token (R2): balances, supply, standings, issuance.
 
-Whenever the market or the treasury says that money moves, it announces here which transfer must
-follow; a transfer out of either that nobody announced is a violation, and one into them a gift.
+Whenever the market, the treasury or the royalty vault says that money moves, it announces here which
+transfer must follow; one out of them that nobody announced is a violation, and one into them a gift.
 """
 
 from __future__ import annotations
@@ -33,11 +33,16 @@ class Announced:
 class UsageBook(Book):
     """Every DUT: who holds it, who may, and where it came from. Amounts in base units."""
 
-    def __init__(self, journal: Journal, market: str, treasury: str) -> None:
-        """``market`` and ``treasury`` are the addresses whose money is booked elsewhere too."""
+    def __init__(self, journal: Journal, market: str, treasury: str, vault: str) -> None:
+        """The addresses whose money is booked elsewhere too; ``vault`` is the royalty vault's."""
         super().__init__(journal)
         self.market = market
         self.treasury = treasury
+        self._purses = {
+            market: (6, "R15", "the market"),
+            treasury: (3, "R16", "the reserve"),
+            vault: (6, "R19", "the royalty vault"),
+        }
         self.balances: dict[str, int] = defaultdict(int)
         self.minted = 0
         self.burned = 0
@@ -45,7 +50,7 @@ class UsageBook(Book):
         self.standings: dict[str, int] = defaultdict(int)
         self.cap = 0
         self.issued_in: dict[int, int] = defaultdict(int)
-        # What was sent to the market or the treasury without any reason that the rules know.
+        # What was sent to one of these without any reason that the rules know.
         self.gifts: dict[str, int] = defaultdict(int)
         self.authority = ZERO_ADDRESS
         self._announced: deque[Announced] = deque()
@@ -58,7 +63,7 @@ class UsageBook(Book):
         return self.minted - self.burned
 
     def announce(self, transfer: Announced) -> None:
-        """Say that this transfer must be the next one of the market or the treasury."""
+        """Say that this transfer must be the next one of those whose money is booked elsewhere."""
         self._announced.append(transfer)
 
     def may_hold(self, account: str) -> bool:
@@ -101,7 +106,7 @@ class UsageBook(Book):
 
     def _transfer(self, event: Event) -> None:
         sender, to, amount = (event.args[k] for k in ("from", "to", "value"))
-        if {sender, to} & {self.market, self.treasury}:
+        if sender in self._purses or to in self._purses:
             self._reason(sender, to, amount)
         for account in (sender, to):
             if account != ZERO_ADDRESS:
@@ -127,7 +132,7 @@ class UsageBook(Book):
             self.balances[to] += amount
 
     def _reason(self, sender: str, to: str, amount: int) -> None:
-        """Match a transfer of the market or the treasury with what was announced."""
+        """Match a transfer with what was announced."""
         if self._announced:
             due = self._announced.popleft()
             self.journal.expect(
@@ -137,10 +142,11 @@ class UsageBook(Book):
                 (due.sender, due.to, due.amount),
                 (sender, to, amount),
             )
-        elif sender == self.market:
-            self.journal.require(False, 6, "R15", f"{amount} left the market for {to}: no reason")
-        elif sender == self.treasury:
-            self.journal.require(False, 3, "R16", f"{amount} left the reserve for {to}: no reason")
+        elif sender in self._purses:
+            invariant, rule, name = self._purses[sender]
+            self.journal.require(
+                False, invariant, rule, f"{amount} left {name} for {to}: no reason"
+            )
         else:
             self.gifts[to] += amount
 

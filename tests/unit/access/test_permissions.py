@@ -133,6 +133,29 @@ TABLE: dict[str, dict[str, Kind]] = {
         "take_many": K.OPEN,
         "set_steps": K.RESTRICTED,
     },
+    "RoyaltyVault": {
+        "initialize": K.ONCE,
+        "seal": K.ACCREDITED,
+        "undertake": K.OWN,
+        "grant_option": K.OWN,
+        "withdraw": K.SIGNED,
+        "pay": K.OPEN,
+        "hand_over": K.OPEN,
+        "join": K.OPEN,
+        "join_many": K.OPEN,
+        "claim": K.OPEN,
+        "claim_many": K.OPEN,
+        "return_option": K.OPEN,
+        "follow_levy": K.OPEN,
+        "cancel": K.RESTRICTED,
+        "attest_sales": K.RESTRICTED,
+        "waive": K.RESTRICTED,
+        "vest_option": K.RESTRICTED,
+        "set_rate": K.RESTRICTED,
+        "set_window": K.RESTRICTED,
+        "pause": K.RESTRICTED,
+        "unpause": K.RESTRICTED,
+    },
     "LicenceView": {},
     "LicenceToken": {
         "show": K.OPEN,
@@ -312,6 +335,7 @@ def test_an_accredited_function_refuses_everybody_without_the_capability(
         "destroy": {people.custodian, people.other_custodian},
         "register": {people.custodian, people.other_custodian},
         "register_batch": {people.custodian, people.other_custodian},
+        "seal": {people.custodian, people.other_custodian},
     }[function]
     for name in people.__dataclass_fields__:
         who = getattr(people, name)
@@ -409,6 +433,19 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "take_many": ((basket, [foreign]), "basket: the record is not in it"),
         },
         "Tariff": {"move_scarcity": ((1,), "tariff: it moved this week")},
+        "RoyaltyVault": {
+            "undertake": ((1, NONE), "royalty: unknown study"),
+            "grant_option": ((NONE, NONE, 1, late), "royalty: unknown study"),
+            "withdraw": ((patient, stranger, 1, late, b""), "payout: more than was credited"),
+            "pay": ((licensee, 1, 10**9), "royalty: more than is due"),
+            "hand_over": (([NONE],), "royalty: no levy is waiting"),
+            "join": ((NONE, 0, stranger, 1, []), "royalty: unknown study"),
+            "join_many": ((NONE, []), "royalty: unknown study"),
+            "claim": ((NONE, stranger), "royalty: not a member yet"),
+            "claim_many": ((NONE, [stranger]), "royalty: not a member yet"),
+            "return_option": ((NONE, stranger, NONE), "option: unknown option"),
+            "follow_levy": ((), "royalty: the levy is the same"),
+        },
         "LicenceToken": {
             "show": ((ref | {"licensee": str(stranger)},), "licence token: unknown licence"),
             "transferFrom": (

@@ -17,6 +17,7 @@ from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
 from support.desks import Desks, items
 from support.evm import CHAIN_ID, Evm, Reverted
+from support.royalties import REASON, Stage
 from support.world import (
     DAY,
     DUT,
@@ -47,7 +48,10 @@ from medtoken.messages import Revocation
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
-PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket", "AuctionHouse", "BasketDesk")
+PROXIED = (
+    *("RecordRegistry", "Treasury", "Tariff", "DataMarket"),
+    *("AuctionHouse", "BasketDesk", "RoyaltyVault"),
+)
 
 
 class RecordingEvm(Evm):
@@ -230,8 +234,10 @@ def story(w: Desks) -> SimpleNamespace:
     _auctions(w, marks)
     _baskets(w, marks)
     _versions(w, marks)
+    _royalties(w, marks)
     _parameters(w, marks)
     _second_market(w, records, marks)
+    _later_royalties(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -585,6 +591,66 @@ def _second_market(w: World, records: dict[str, bytes], marks: dict[str, object]
     w.evm.warp(12_345)
     w.settle(running)
     marks.update(fresh=fresh, running=running, again=again)
+
+
+def _royalties(w: World, marks: dict[str, object]) -> None:
+    """Studies sealed, cancelled, paid, claimed; options that vest and go back (R19, R20)."""
+    p, stage = w.people, Stage(w)
+    vault = stage.vault
+    stage.seal({p.patient: 3})  # nobody ever undertakes or cancels it
+    wrong = stage.seal({p.patient: 1})
+    vault.cancel(wrong.id, REASON, sender=p.council)
+    w.fund(p.licensee, 10_000 * DUT)
+    weights = {p.patient: 700, p.other_patient: 1100, p.stranger: 1301}
+    study = stage.open(weights)
+    study.attest(100_001 * DUT + 1)
+    study.pay(333 * DUT)
+    study.join(p.patient)
+    study.pay()
+    study.claim(p.patient)
+    study.claim(p.patient)  # nothing came in since: nothing is told
+    study.join(p.other_patient)
+    study.attest(77 * DUT)
+    vault.waive(study.id, 10**9, REASON, sender=p.council)
+    study.pay()
+    lines = [study.roster.member(study.roster.index(who)) for who in (p.patient, p.stranger)]
+    members = [(m.index, m.account, m.weight, m.proof) for m in lines]
+    vault.join_many(study.id, members, sender=p.relay)  # one joined before and is passed over
+    vault.claim_many(study.id, [p.patient, p.other_patient], sender=p.relay)
+    other = stage.open({p.relay: 1, p.patient: 2})
+    milestones = [w.fresh("milestone") for _ in range(3)]
+    for milestone in milestones:
+        study.grant(1_000 * DUT + 10**9, milestone=milestone)
+    other.grant(50 * DUT)
+    study.vest(milestones[0])
+    other.vest()
+    w.evm.warp(86_400)
+    study.give_back(milestones[1])  # the third waits
+    study.claim(p.stranger)
+    other.join(p.patient)
+    vault.hand_over([study.id, wrong.id, other.id], sender=p.stranger)
+    stage.withdraw(stage.withdrawal(p.patient, 100 * DUT), p.patient)
+    w.admit(p.relay)
+    amount = stage.credited(p.other_patient)
+    message = stage.withdrawal(p.other_patient, amount, to=str(p.relay))
+    stage.withdraw(message, p.other_patient)
+    w.dut.transfer(vault.address, 17, sender=p.licensee)
+    w.as_timelock(vault, "set_rate", 150)
+    w.as_timelock(vault, "set_window", 2 * DAY)
+    stage.seal({p.patient: 5, p.stranger: 6})
+    vault.pause(sender=p.guardian)
+    w.as_timelock(vault, "unpause")
+    marks.update(
+        stage=stage, study=study, other_study=other, wrong_study=wrong, milestones=milestones
+    )
+
+
+def _later_royalties(w: World, marks: dict[str, object]) -> None:
+    """After the market's levy was changed to 4 %."""
+    other = marks["other_study"]
+    marks["stage"].vault.follow_levy(sender=w.people.relay)
+    other.attest(5_000 * DUT)
+    other.pay()  # its levy waits
 
 
 def _governance(w: World, marks: dict[str, object]) -> None:

@@ -47,6 +47,13 @@ UNTOLD = {
     "DataMarket.LicenceSuspended.suspended",
     "AccessManager.RoleGranted.delay",
     "Tariff.EmergencyDeclared.until",
+    # what a roster, a finding or a report says, and on which line of the roster somebody stands
+    "RoyaltyVault.MemberJoined.index",
+    "RoyaltyVault.OptionVested.evidence",
+    "RoyaltyVault.RoyaltyWaived.reason",
+    "RoyaltyVault.SalesAttested.evidence",
+    "RoyaltyVault.StudyCancelled.reason",
+    "RoyaltyVault.StudySealed.manifest",
     # who sent what the timelock, or somebody with a role, may send
     "TimelockController.RoleGranted.sender",
     "TimelockController.RoleRevoked.sender",
@@ -61,9 +68,11 @@ UNSEEN = {
     "DataMarket.LicenseeChanged": 1,
     "DataMarket.LicenceSuspended": 1,
     "DataMarket.PauseChanged": 1,
+    "RoyaltyVault.PauseChanged": 1,
     # never used: a record that nobody attested, a batch (its use does not tell that it is one), a
-    # consent that was cancelled before it came, what still waits to be carried out, roles that
-    # nobody has used, or that another member has too
+    # consent that was cancelled before it came, studies that nobody undertook, an option that
+    # neither vested nor went back, what still waits to be carried out, roles that nobody has used,
+    # or that another member has too
     "RecordRegistry.RecordRegistered": 1,
     "RecordRegistry.BatchRegistered": 1,
     "DataMarket.ConsentRevoked": 1,
@@ -73,6 +82,8 @@ UNSEEN = {
     "AuctionHouse.AuctionWithdrawn": 1,
     # of the deployment: the first auction was opened after others
     "AuctionHouse.TermsChanged": 1,
+    "RoyaltyVault.OptionGranted": 1,
+    "RoyaltyVault.StudySealed": 2,
     "AccessManager.OperationScheduled": 1,
     "TimelockController.CallScheduled": 1,
     "AccessManager.RoleGranted": 2,

@@ -67,7 +67,8 @@ def test_the_books_are_what_the_contracts_say(honest, report) -> None:
     assert market["earnings"][p.patient]["earned"] == str(world.earned(p.patient))
     assert market["earnings"][p.patient]["withdrawn"] == str(5 * DUT)
     assert market["licensees"][p.licensee]["deposit"] == str(world.deposit_of(p.licensee))
-    assert ledger["dut"]["gifts"] == {world.market.address: "11", world.treasury.address: "13"}
+    gifts = {"DataMarket": "11", "Treasury": "13", "RoyaltyVault": "17"}
+    assert ledger["dut"]["gifts"] == {world.suite[k].address: v for k, v in gifts.items()}
     licence = market["licences"]["0x" + world.licence_id(honest.names.metered).hex()]
     assert (licence["used"], licence["settled_units"], licence["uses"]) == (17, 17, 4)
     assert licence["closed"]
@@ -278,6 +279,24 @@ def test_licences_tell_their_form_payer_and_vouchers(honest, report) -> None:
     assert (sold["payer"], sold["licensee"]) == (n.desk, p.other_licensee)
     assert sold["paid"] == str(5 * 61 * DUT)
     assert set(ledger["licence_tokens"].values()) == {str(p.licensee)}
+
+
+def test_royalties_and_options_are_told(honest, report) -> None:
+    """R19, R20: what the books say is what the vault's own views say."""
+    ledger, n, p = report.as_dict()["ledger"]["royalties"], honest.names, honest.world.people
+    study = ledger["studies"]["0x" + n.study.id.hex()]
+    books, shares = n.study.books, n.study.shares
+    # three royalties less what was waived, and one option that vested
+    pot = 1000 * DUT + 10**16 + 10**9 + 77 * 10**16 - 10**9 + 1000 * DUT + 10**9
+    assert (books.pot, books.due) == (pot, 0)
+    assert (study["pot"], study["claimed"]) == (str(pot), str(shares.claimed))
+    assert (study["lines"], study["joined"], study["total_weight"]) == (3, 3, "3101")
+    assert "0x" + n.wrong_study.id.hex() not in ledger["studies"]
+    states = sorted(option["state"] for option in ledger["options"].values())
+    assert states == ["granted", "returned", "vested", "vested"]
+    assert ledger["escrow"] == str((1000 * DUT + 10**9) * 105 // 100)
+    assert ledger["balances"][p.patient] == str(n.stage.credited(p.patient))
+    assert (ledger["rate"], ledger["levy"], ledger["paused"]) == (150, 400, False)
 
 
 def test_the_tariff_is_told(honest, report) -> None:

@@ -7,10 +7,11 @@ from contextlib import suppress
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.evm import Reverted
+from support.royalties import Stage, Study
 from support.world import DAY, DUT, FIXED, JAPAN, KEY_BITS, METERED, RENTAL, TAIWAN, World
 
 from medtoken.audit import rules
-from medtoken.chain.words import FactorsWord
+from medtoken.chain.words import GRAIN, FactorsWord
 from medtoken.deploy.roles import Role
 from medtoken.messages import Consent
 from medtoken.vocabulary import duo_mask
@@ -24,7 +25,8 @@ MONEY = ["withdraw", "reclaim", "issue"]
 DESK = ["charge", "release", "desk sale"]
 RECORDS = ["correct", "destroy", "move"]
 GOVERNANCE = ["rates", "window", "factor", "scarcity", "emergency", "certify"]
-ACTIONS = st.sampled_from([*MARKET, *LATER, *MONEY, *DESK, *RECORDS, *GOVERNANCE])
+ROYALTY = ["attest", "pay", "join", "claim", "option", "vest", "return", "hand over", "pay out"]
+ACTIONS = st.sampled_from([*MARKET, *LATER, *MONEY, *DESK, *RECORDS, *GOVERNANCE, *ROYALTY])
 
 
 def buy(w: World, action: str, n: int, consent: Consent, refs: list) -> None:
@@ -114,7 +116,34 @@ def money(w: World, action: str, n: int) -> None:
             w.fund(p.licensee, n * 20_000 * DUT)
 
 
-def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
+def royalty(w: World, action: str, n: int, study: Study) -> None:
+    """A study of three that was sealed at the beginning (R19, R20)."""
+    p, vault = w.people, study.stage.vault
+    who = (p.patient, p.other_patient, p.annotator)[n % 3]
+    milestone = (n % 5).to_bytes(32, "big") if n % 5 else b"\1" * 32
+    match action:
+        case "attest":
+            study.attest(n * 997 * DUT + n)
+        case "pay":
+            study.pay(study.books.due * (n % 10 + 1) // 10 // GRAIN * GRAIN)
+        case "join":
+            study.join(who)
+        case "claim":
+            study.claim(who)
+        case "option":
+            study.grant(n * DUT + GRAIN, n * 2_000 + 1, milestone)
+        case "vest":
+            study.vest(milestone)
+        case "return":
+            study.give_back(milestone)
+        case "hand over":
+            vault.hand_over([study.id], sender=p.relay)
+        case "pay out":
+            held = study.stage.credited(who)
+            study.stage.withdraw(study.stage.withdrawal(who, held * n // 1000), who)
+
+
+def act(w: World, action: str, n: int, consents: list, refs: list, study: Study) -> None:
     p = w.people
     consent = consents[n % len(consents)]
     ref = refs[n % len(refs)] if refs else None
@@ -126,6 +155,8 @@ def act(w: World, action: str, n: int, consents: list, refs: list) -> None:
         change(w, action, n, consent)
     elif action in GOVERNANCE:
         govern(w, action, n)
+    elif action in ROYALTY:
+        royalty(w, action, n, study)
     elif action in LATER and ref:
         later(w, action, n, ref)
     match action:
@@ -162,9 +193,12 @@ def test_random_histories(recorded: World, auditing, history, steps: list[tuple[
         recorded.as_timelock(
             recorded.manager, "grantRole", int(Role.DESK), recorded.people.meter, 0
         )
+        p = recorded.people
+        stage = Stage(recorded)
+        study = stage.open({p.patient: 7, p.other_patient: 11, p.annotator: 13})
         for action, n in steps:
             with suppress(Reverted):  # what the contracts refuse is no history
-                act(recorded, action, n, consents, refs)
+                act(recorded, action, n, consents, refs, study)
         report = auditing(recorded)
         assert report.violations == ()
         assert report.holds

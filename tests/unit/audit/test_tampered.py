@@ -485,7 +485,9 @@ def test_an_annotator_who_is_the_custodian(honest) -> None:
 
 def test_money_that_came_in_while_the_market_was_paused(honest) -> None:
     """R29."""
-    paused = next(e for e in honest.events if e.event == "PauseChanged")
+    paused = next(
+        e for e in honest.events if (e.contract, e.event) == ("DataMarket", "PauseChanged")
+    )
     events = insert(honest.events, honest.find("LicenceBought") - 1, paused)
     named(honest, events, 7, "R29", "brought money in while the market was paused")
 
@@ -862,7 +864,9 @@ def test_a_top_up_of_too_many_units(honest) -> None:
 
 
 def test_a_top_up_while_the_market_was_paused(honest) -> None:
-    paused = next(e for e in honest.events if e.event == "PauseChanged")
+    paused = next(
+        e for e in honest.events if (e.contract, e.event) == ("DataMarket", "PauseChanged")
+    )
     events = insert(honest.events, honest.find("LicenceToppedUp") - 1, paused)
     named(honest, events, 7, "R29", "a top-up of licence")
 
@@ -1038,7 +1042,9 @@ def test_a_desk_that_takes_more_than_there_is(honest) -> None:
 
 def test_a_charge_while_the_market_was_paused(honest) -> None:
     """What goes back is never paused."""
-    paused = next(e for e in honest.events if e.event == "PauseChanged")
+    paused = next(
+        e for e in honest.events if (e.contract, e.event) == ("DataMarket", "PauseChanged")
+    )
     charge, release = of(honest, "DeskMoved"), of(honest, "DeskMoved", 1)
     text = f"a charge by the desk {honest.names.desk}"
     named(honest, insert(honest.events, charge - 1, paused), 7, "R29", text)

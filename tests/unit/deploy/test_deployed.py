@@ -25,7 +25,7 @@ from medtoken.deploy.roles import Role
 # Slots of ERC-1967.
 IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
 ADMIN = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
-PROXIED = ["DataMarket", "RecordRegistry", "Tariff", "Treasury"]
+PROXIED = ["DataMarket", "RecordRegistry", "RoyaltyVault", "Tariff", "Treasury"]
 
 
 def _at(world: World, name: str, slot: int) -> str:
@@ -39,6 +39,7 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
     return {
         "DataMarket": (deployer, manager, dut, registry, treasury, world.tariff.address),
         "RecordRegistry": (deployer, manager, dct),
+        "RoyaltyVault": (deployer, manager, dut, registry, treasury, world.market.address),
         "Tariff": (deployer, manager, registry),
         "Treasury": (deployer, manager, dut),
     }[name]
@@ -49,6 +50,7 @@ def _initialization(name: str) -> tuple[object, ...]:
     return {
         "DataMarket": (rates, "0x" + "11" * 20, 3 * DAY, b"\1" * 32),
         "RecordRegistry": ([1000] * 8, 20),
+        "RoyaltyVault": (100, 7 * DAY),
         "Tariff": ([DUT] * 8, [10_000, 10_000, 10_000, 10_000, 10_000, 10_000, 0, 10_000]),
         "Treasury": (0, 5_000),
     }[name]
@@ -82,7 +84,8 @@ def test_the_first_parameters_are_the_plans(bare: World) -> None:
 
 def test_the_pieces_are_wired(bare: World) -> None:
     assert bare.dct.minter() == bare.registry.address
-    for contract in (bare.market, bare.treasury):
+    vault = bare.suite["RoyaltyVault"]
+    for contract in (bare.market, bare.treasury, vault):
         assert bare.dut.standing(contract.address) == 2
     holds_none = (bare.registry, bare.manager, bare.timelock, bare.dct, bare.dut, bare.tariff)
     for contract in (*holds_none, bare.view, bare.token):
@@ -224,6 +227,13 @@ EMPTY = {
         (4, "links: a contract is missing"),
         (5, "links: a contract is missing"),
     ],
+    "RoyaltyVault": [
+        (1, "access: no manager is named"),
+        (2, "payouts: no usage token is named"),
+        (3, "royalty: a contract is missing"),
+        (4, "royalty: a contract is missing"),
+        (5, "royalty: a contract is missing"),
+    ],
     "Tariff": [(1, "access: no manager is named"), (2, "tariff: no registry is named")],
     "RecordRegistry": [(1, "access: no manager is named"), (2, "registry: no token is named")],
     "Treasury": [(1, "access: no manager is named"), (2, "treasury: no usage token is named")],
@@ -258,6 +268,8 @@ def test_logic_without_a_link_is_refused(
         ("Tariff", 1, [9_999] * 8, "tariff: out of bounds"),
         ("RecordRegistry", 0, [100_001] * 8, "registry: the coefficient is out of bounds"),
         ("RecordRegistry", 1, 101, "registry: the least quality is out of bounds"),
+        ("RoyaltyVault", 0, 0, "royalty: rate out of bounds"),
+        ("RoyaltyVault", 1, DAY - 1, "royalty: window out of bounds"),
         ("Treasury", 1, 10_001, "treasury: the share to burn is over 10,000 bps"),
     ],
 )

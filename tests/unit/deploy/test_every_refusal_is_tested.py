@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 OURS = [
     "DataMarket",
     "RecordRegistry",
+    "RoyaltyVault",
     "Tariff",
     "Treasury",
     "UsageToken",
