@@ -62,6 +62,10 @@ test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
 lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
 
+.PHONY: bench-watermark
+bench-watermark: setup-dev ## Measure who leaked copies name, and what marks change, into build/bench/watermark.json
+	@$(BIN)/python scripts/bench_watermark.py --out build/bench/watermark.json $(ARGS)
+
 format: setup-dev ## Format Python and Vyper in place
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .

@@ -56,7 +56,15 @@ for _command in (
     keeper.keeper,
 ):
     cli.add_command(_command)
-for _command in (keeper.destroy, keeper.certificate, keeper.rotate_key, copies.mask, copies.query):
+for _command in (
+    keeper.destroy,
+    keeper.certificate,
+    keeper.rotate_key,
+    copies.mask,
+    copies.query,
+    copies.mark,
+    copies.trace,
+):
     record.record.add_command(_command)
 for _verb in (*auction.VERBS, basket.basket, voucher.voucher):
     licence.licence.add_command(_verb)

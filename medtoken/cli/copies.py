@@ -1,14 +1,18 @@
-"""What leaves a record, for ``medtoken record``: mask, query."""
+"""What leaves a record, for ``medtoken record``: mask, query, mark, trace."""
 
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import click
 
 from medtoken import masking
 from medtoken.cli._context import Context, common, hexed
 from medtoken.errors import BadInput
+
+if TYPE_CHECKING:
+    from medtoken.marking import Suspect
 
 _profile = click.option(
     "--profile",
@@ -121,3 +125,63 @@ def query(
         return
     for item in found:
         click.echo(json.dumps(item, ensure_ascii=False))
+
+
+@click.command()
+@click.argument("master", type=click.Path())
+@click.option("--for", "licensee", required=True, help="Whom the copy is for: a licence's id, say.")
+@click.option("--out", required=True, type=click.Path(), help="The marked copy.")
+@click.option("--column", "columns", multiple=True, help="A column of numbers to mark (tables).")
+@common
+def mark(context: Context, master: str, licensee: str, out: str, columns: tuple[str, ...]) -> None:
+    """Write the copy of MASTER for one licensee, so that a leaked one names them (R35).
+
+    MASTER is a masked table or image. Keep it: a leaked copy is compared with it.
+    """
+    from medtoken.parties.copies import Copies
+
+    marked = Copies(context.home).mark(master, out, licensee, columns=columns)
+    context.done(
+        {
+            "file": out,
+            "licensee": licensee,
+            "places": marked.places,
+            "rms": marked.rms,
+            "largest": marked.largest,
+        },
+        f"Marked for {licensee} in {marked.places:,} places: values moved by {marked.rms:.3g} "
+        f"(root mean square), {marked.largest:g} at most.",
+    )
+
+
+@click.command()
+@click.argument("leaked", type=click.Path())
+@click.option("--master", required=True, type=click.Path(), help="What the copies were made from.")
+@click.option("--among", multiple=True, help="One more candidate beside those listed.")
+@click.option(
+    "--threshold", default=1e-6, show_default=True, help="Chance that an innocent is named."
+)
+@common
+def trace(
+    context: Context, leaked: str, master: str, among: tuple[str, ...], threshold: float
+) -> None:
+    """Say whose marked copy the file LEAKED is, and how sure that is (R35)."""
+    from medtoken.parties.copies import Copies
+
+    found = Copies(context.home).trace(leaked, master, among=among, threshold=threshold)
+    context.done(
+        {
+            "sure": bool(found.named),
+            "named": [_suspect(one) for one in found.named],
+            "nearest": _suspect(found.nearest) if found.nearest else None,
+            "candidates": found.candidates,
+            "places": found.places,
+            "threshold": found.threshold,
+            "notes": found.notes,
+        },
+        "\n".join([found.sentence(), *found.notes]),
+    )
+
+
+def _suspect(one: Suspect) -> dict[str, object]:
+    return {"licensee": one.candidate, "log10_false_accusation": round(one.log10_bound, 2)}

@@ -78,7 +78,14 @@ def attributes(path: Path, part: Part, keyed: Keyed) -> Iterator[dict[str, Any]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         source, _ = _source(path, inspected=True)  # no pixels leave
-        masked = _masked(path, source, part, keyed, Masked("", b"", "dicom"))
+        try:
+            masked = _masked(path, source, part, keyed, Masked("", b"", "dicom"))
+        except MedtokenError:
+            raise
+        except Exception as error:  # pydicom raises almost anything on a hostile value
+            raise MalformedFile(
+                f"{label(path)}: is DICOM, but damaged ({type(error).__name__})"
+            ) from None
     yield {
         element.keyword: [_simple(v) for v in element.value]
         if element.VM > 1
