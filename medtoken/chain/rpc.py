@@ -62,10 +62,14 @@ class Rpc:
             found = msgspec.json.decode(answer.data)
         except urllib3.exceptions.HTTPError as error:
             raise NodeUnreachable(f"No node answers at {self.url}: {_kind(error)}.") from None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise NodeUnreachable(f"What answers at {self.url} is not a node.") from None
         by_number = (
-            {one.get("id"): one for one in found if isinstance(one, dict)}
+            {
+                one["id"]: one
+                for one in found
+                if isinstance(one, dict) and isinstance(one.get("id"), int)
+            }
             if isinstance(found, list)
             else {}
         )

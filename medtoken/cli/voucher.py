@@ -115,7 +115,7 @@ def accept(context: Context, file: str) -> None:
     """Check and keep the acknowledgement in FILE (as the custodian)."""
     try:
         data = json.loads(Path(file).read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadInput(f"{file} is not JSON.") from None
     ack = Acknowledgement.from_json(data)
     with _custodian(context) as meter:

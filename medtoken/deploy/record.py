@@ -68,7 +68,7 @@ class Deployment:
             return cls(int(data["chain_id"]), data["network"], data["deployer"], contracts)
         except FileNotFoundError:
             raise DeploymentError(f"There is no deployment record {path}.") from None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise DeploymentError(f"The deployment record {path} is malformed.") from None
 
     def save(self, path: str | Path) -> None:

@@ -129,7 +129,7 @@ def read(path: Path) -> MedicalFile:
                 f"{name}: is a JSON file of {size:,} bytes, and bundles are read up to "
                 f"{_SIZE_LIMIT:,}"
             )
-        data = stream.read(_SIZE_LIMIT + 1)
+        data = stream.read(size + 1)  # a reader sets aside what it is asked for
     bundle = _parse(name, data)
     entries = _entries(name, bundle)
     resources = [entry["resource"] for entry in entries]

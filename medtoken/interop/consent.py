@@ -181,7 +181,11 @@ def _unwritable(consent: Consent, diseases: Sequence[str]) -> list[str]:
     reasons = [f"purposes (bit {n} is no DUO code known here)" for n in unknown[:3]]
     for holds, reason in (
         (
-            all(n in _GROUPS for n in _bits(consent.licensees)),
+            not consent.licensees & vocabulary.AUCTION_ONLY,
+            "licensees (that nobody may simply buy: by auction only)",
+        ),
+        (
+            all(n in _GROUPS for n in _bits(consent.licensees & ~vocabulary.AUCTION_ONLY)),
             "licensees (a group of which no name is known)",
         ),
         (

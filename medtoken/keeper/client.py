@@ -233,7 +233,7 @@ def configured_keepers(path: Path) -> list[HttpKeeper]:
             HttpKeeper(str(one["url"]), wire.word(one["keeper"]), name=str(one["name"]))
             for one in data["keepers"]
         ]
-    except (OSError, ValueError, KeyError, TypeError, BadInput):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, BadInput):
         raise StateError(f"The file {path} does not name key keepers.") from None
 
 

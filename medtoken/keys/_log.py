@@ -39,9 +39,17 @@ class LogEntry:
         """What happened: ``kind`` says what it was.
 
         One of ``deposit``, ``rotate``, ``complete``, ``abandon``, ``finish``, ``release``, ``revocation``
-        and ``shred``.
+        and ``shred``. Raises IntegrityError when the entry tells of nothing that a keeper does.
         """
-        event: dict[str, str | int] = json.loads(self.body)
+        malformed = IntegrityError(f"entry {self.number} of the keeper's log is malformed")
+        try:
+            event = json.loads(self.body)
+        except (ValueError, RecursionError):
+            raise malformed from None
+        if not isinstance(event, dict) or not isinstance(event.get("kind"), str):
+            raise malformed
+        if not all(isinstance(value, str | int) for value in event.values()):
+            raise malformed
         return event
 
 

@@ -33,7 +33,7 @@ class Listing:
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             entries = tuple((_word(one["record"]), _word(one["consent"])) for one in data)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise BadInput(f"{path} is not a list of records and consents in JSON.") from None
         if not entries:
             raise BadInput(f"{path} lists no record.")

@@ -94,7 +94,8 @@ def test_there_and_back_it_is_the_same_consent(
     ("changes", "diseases", "reason"),
     [
         ({"purposes": 1 << 6 | 1 << 99}, [], "purposes (bit 99"),
-        ({"licensees": 1 << 50}, [], "licensees"),
+        ({"licensees": 1 << 50}, [], "licensees (a group"),
+        ({"licensees": 1 | vocabulary.AUCTION_ONLY}, [], "licensees (that nobody may simply buy"),
         ({"fields": b"\x01" * 32}, [], "fields"),
         ({"diseases": b"\x01" * 32}, [], "diseases (the consent only commits"),
         ({"diseases": vocabulary.disease_commitment(["X"])}, ["X"], "diseases (without DS"),
