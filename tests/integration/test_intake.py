@@ -6,6 +6,7 @@ import json
 import shutil
 from pathlib import Path
 
+from pydicom import dcmread
 from support.hospital import dicomweb_server, fhir_server, stored
 from support.live import Ran, listing, medtoken_here
 from support.stage import Stage
@@ -33,8 +34,9 @@ def test_a_record_comes_from_a_fhir_server_once(fresh: Stage) -> None:
 
 
 def test_images_come_from_a_dicomweb_server(fresh: Stage) -> None:
+    patient = str(dcmread(fresh.files[Format.DICOM], stop_before_pixels=True).PatientID)
     with dicomweb_server([fresh.files[Format.DICOM]]) as server:
-        (found,) = run(fresh, "dicomweb", f"{server.url}/dicom-web", "--patient", "1CT1").ok()[
+        (found,) = run(fresh, "dicomweb", f"{server.url}/dicom-web", "--patient", patient).ok()[
             "records"
         ]
     assert (found["new"], found["kind"]) == (True, "imaging")
