@@ -145,10 +145,13 @@ class _Bounded:
 
     def __init__(self, stream: BinaryIO, name: str) -> None:
         self._stream, self._label, self._left = stream, name, _DATASET_LIMIT
+        self._size = size_of(stream)
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int = -1) -> bytes:
-        data = self._stream.read(self._left + 1 if size < 0 else min(size, self._left + 1))
+        # A reader sets aside what it is asked for, and a hostile length asks for far more than is there.
+        there = max(0, self._size - self._stream.tell())
+        data = self._stream.read(min(there, self._left + 1, size if size >= 0 else there))
         self._left -= len(data)
         if self._left < 0:
             raise MalformedFile(
