@@ -331,6 +331,27 @@ class AuctionWithdrawal(Message):
         )
 
 
+@dataclass(frozen=True)
+class StorageWitness(Message):
+    """An attester has read a record's sealed bytes and computed the root over their chunks (R5).
+
+    It is signed in the domain of StorageRewards: ``Domain(chain_id, StorageRewards)``.
+    """
+
+    record: bytes
+    root: bytes
+    size: int
+    types = (("record", "bytes32"), ("root", "bytes32"), ("size", "uint256"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"You confirm that the sealed bytes of the record 0x{self.record.hex()}, {self.size:,} "
+            f"of them, have the chunk root 0x{self.root.hex()}. Its custodian can then prove that "
+            "it stores them."
+        )
+
+
 def _dut(amount: int) -> str:
     """Base units as DUT, exactly: without an exponent, rounding or needless zeros."""
     whole, rest = divmod(amount, DUT)

@@ -82,7 +82,7 @@ def natrix() -> tuple[bool, str]:
         return True, ""
     # Arguments show in ABIs and wallets, so they carry no underscore (the tool's default does).
     naming = "ArgNamingConvention.pattern=^[a-z][a-zA-Z0-9]*$"
-    # The largest frame is that of a basket's 32 records with two proofs each; bench_gas has its price.
+    # The largest frames are those of proofs in batches: baskets, storage. bench_gas has their price.
     memory = "MemoryExpansion.max_frame_size=120000"
     rules = ("--rule-config", naming, "--rule-config", memory)
     good, said = tool("natrix", "lint", *rules, "--", *files)

@@ -119,6 +119,13 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             sum(contribution.balances.values()),
         ),
         _Sum(
+            7,
+            "R5",
+            "sum of all GT in the books",
+            ledger.governance_tokens.supply,
+            sum(ledger.governance_tokens.balances.values()),
+        ),
+        _Sum(
             6,
             "R15",
             "DUT of the market in the books",

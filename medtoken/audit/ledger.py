@@ -21,6 +21,7 @@ from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
 from medtoken.audit.books.royalty import RoyaltyBook
+from medtoken.audit.books.storage import GovernanceTokenBook, StorageBook
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.treasury import TreasuryBook
 from medtoken.audit.books.usage import UsageBook
@@ -63,6 +64,8 @@ class Ledger:
         self.royalties = RoyaltyBook(self.journal, vault, self.usage, self.registry, self.market)
         self.treasury = TreasuryBook(self.journal, self.usage, self.market, self.royalties)
         self.licence_tokens = LicenceTokenBook(self.journal, self.market)
+        self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
+        self.storage = StorageBook(self.journal, self.governance_tokens, self.registry, self.market)
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
@@ -74,6 +77,8 @@ class Ledger:
             "RoyaltyVault": self.royalties,
             "Treasury": self.treasury,
             "LicenceToken": self.licence_tokens,
+            "GovernanceToken": self.governance_tokens,
+            "StorageRewards": self.storage,
             "AccessManager": self.access,
             "TimelockController": self.timelock,
             PROXY: self.proxies,
@@ -98,6 +103,7 @@ class Ledger:
             *self.usage.standings,
             *self.usage.balances,
             *self.contribution.balances,
+            *self.governance_tokens.balances,
             *self.registry.numbers,
             *self.market.licensees,
             *self.market.earnings,
@@ -149,6 +155,8 @@ class Ledger:
             "treasury": self.treasury.as_dict(),
             "royalties": self.royalties.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
+            "gt": self.governance_tokens.as_dict(),
+            "storage": self.storage.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),
             "proxies": self.proxies.as_dict(),

@@ -20,6 +20,9 @@ ISSUANCE_EPOCH = 86_400  # seconds
 WEEK = 7 * 86_400  # seconds: demand is counted, and scarcity moves, by the week (R13)
 
 MAX_LEVY = 1_000  # bps, the most that the market's rates may be (R15)
+MONTH = 30 * 86_400  # seconds
+TERABYTE = 10**12
+STORAGE_REWARD = 100 * 10**18  # base units of GT for a terabyte and a month (R5)
 
 # Bounds of what governance may set, both included: seconds (R14), base units and bps (R13).
 MAX_WINDOW = 30 * 86_400
@@ -40,6 +43,14 @@ FACTORS: dict[str, tuple[int, int]] = {
 # R19: bps of attested sales, and seconds in which a wrong roster can be cancelled.
 ROYALTY: dict[str, tuple[int, int]] = {"rate": (1, 1_000), "window": (86_400, 90 * 86_400)}
 OPTION_TERM = 30 * YEAR  # the longest that an option's escrow is held (R20)
+STORAGE: dict[str, tuple[int, int]] = {
+    "threshold": (1, 100),
+    "samples": (30, 256),
+    "gap": (86_400, MONTH),
+    "window": (3_600, 86_400),
+    "price": (10**16, 10**24),
+}
+BONUSES = ((1, 10**12), (1, 20_000))  # calls, bps
 
 _BIT = {name: 1 << number for name, (number, _) in DUO_PERMISSIONS.items()}
 _PERMISSIONS = sum(_BIT.values())
@@ -89,6 +100,16 @@ def minted(units: int, coefficient: int, points: int, least: int) -> int:
         return 0
     # units/1000 * coefficient/1000 * 100 * (1 + 4Q/100) * 10^18
     return units * coefficient * (100 + 2 * points) * 10**12
+
+
+def storage_reward(size: int, seconds: int, share: int) -> int:
+    """Base units of GT for storing ``size`` plaintext bytes so long (R5); ``share`` is bps on top."""
+    return size * seconds * STORAGE_REWARD * (BPS + share) // (TERABYTE * MONTH * BPS)
+
+
+def storage_bonus(bonuses: Sequence[tuple[int, int]], calls: int) -> int:
+    """How many bps this many paid calls in a period add to its reward (R5)."""
+    return max((share for least, share in bonuses if calls >= least), default=0)
 
 
 def unit_price(kind: KindWord, factors: FactorsWord, dvi: int, scene: Scene, floor: int) -> int:

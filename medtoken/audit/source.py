@@ -87,6 +87,7 @@ CONTRACTS = (
     "TimelockController",
     "UsageToken",
     "ContributionToken",
+    "GovernanceToken",
     "RecordRegistry",
     "Treasury",
     "Tariff",
@@ -94,6 +95,7 @@ CONTRACTS = (
     "AuctionHouse",
     "BasketDesk",
     "RoyaltyVault",
+    "StorageRewards",
     "LicenceView",
     "LicenceToken",
 )

@@ -27,11 +27,14 @@ from medtoken.chain.abi import abi, selector
 from medtoken.chain.words import (
     BooksWord,
     EarningsWord,
+    HoldingWord,
     LicenceWord,
     LicenseeWord,
+    MarkWord,
     OptionWord,
     RatesWord,
     SharesWord,
+    TallyWord,
 )
 from medtoken.deploy.roles import Role
 from medtoken.errors import BadInput, ContractRefused
@@ -123,6 +126,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     """Everything that the ledger says about the chain at ``now``, unix seconds."""
     yield from _usage(ledger)
     yield from _contribution(ledger)
+    yield from _storage(ledger)
     yield from _registry(ledger)
     yield from _tariff(ledger)
     yield from _market(ledger)
@@ -168,6 +172,33 @@ def _contribution(ledger: Ledger) -> Iterator[Claim]:
         yield Claim(7, "R28", name, "getVotes", (account,), amount)
     yield Claim(5, "R1", name, "minter", (), book.minter)
     yield Claim(7, "R29", name, "authority", (), book.authority)
+
+
+def _storage(ledger: Ledger) -> Iterator[Claim]:
+    name, tokens = "GovernanceToken", ledger.governance_tokens
+    yield Claim(7, "R5", name, "totalSupply", (), tokens.supply)
+    for account in sorted(ledger.accounts()):
+        amount = tokens.balances.get(account, 0)
+        yield Claim(7, "R5", name, "balanceOf", (account,), amount)
+        yield Claim(7, "R28", name, "getVotes", (account,), amount)
+    yield Claim(7, "R5", name, "minter", (), tokens.minter)
+    yield Claim(7, "R29", name, "authority", (), tokens.authority)
+    name, book = "StorageRewards", ledger.storage
+    for custodian in ledger.registry.institutions:
+        holding = book.holdings.get(custodian, HoldingWord())
+        yield Claim(7, "R5", name, "holding_word", (custodian,), packed(holding))
+        yield Claim(7, "R5", name, "root", (custodian,), book.roots.get(custodian, bytes(32)))
+        tally = book.tallies.get(custodian, TallyWord())
+        yield Claim(7, "R5", name, "tally_word", (custodian,), packed(tally))
+    for licence in ledger.market.licences:
+        mark = book.marks.get(licence, MarkWord())
+        yield Claim(7, "R5", name, "mark_word", (licence,), packed(mark))
+    for (custodian, licensee), related in book.related.items():
+        yield Claim(7, "R5", name, "related", (custodian, licensee), related)
+    yield Claim(7, "R5", name, "rules", (), book.rules)
+    bonuses = [{"calls": calls, "share": share} for calls, share in book.bonuses]
+    yield Claim(7, "R5", name, "bonuses", (), bonuses)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
 def _registry(ledger: Ledger) -> Iterator[Claim]:

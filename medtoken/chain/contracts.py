@@ -23,6 +23,7 @@ from medtoken.chain.words import (
     ConsentWord,
     EarningsWord,
     Facts,
+    HoldingWord,
     LicenceWord,
     LicenseeWord,
     MemberWord,
@@ -32,9 +33,11 @@ from medtoken.chain.words import (
     RoyaltySettings,
     SharesWord,
     StudyWord,
+    TallyWord,
 )
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput, ConsentRefused, ContractRefused, DeploymentError, WrongChain
+from medtoken.holding import Line, Step
 from medtoken.messages import Consent, Domain
 
 
@@ -215,6 +218,16 @@ class ContributionToken(_Contract):
 
     def balance(self, account: str, block: int | None = None) -> int:
         """Base units that an account holds."""
+        return int(self.read("balanceOf", account, block=block))
+
+
+class GovernanceToken(_Contract):
+    """GT (R5)."""
+
+    name = "GovernanceToken"
+
+    def balance(self, account: str, block: int | None = None) -> int:
+        """Base units that an account holds; they are its votes too."""
         return int(self.read("balanceOf", account, block=block))
 
 
@@ -722,6 +735,83 @@ class RoyaltyVault(_Contract):
 Purse = DataMarket | RoyaltyVault
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one sample of a storage challenge (R5)."""
+
+    line: Line
+    right: int
+    steps: tuple[Step, ...]
+    attester: int
+    signature: bytes
+    chunk: bytes
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class StorageRules:
+    """What storage must meet to earn (R5)."""
+
+    threshold: int  # the least DVI that counts
+    samples: int
+    gap: int  # seconds
+    window: int  # seconds
+    price: int  # base units: the least of a call that counts
+
+
+class StorageRewards(_Contract):
+    """Governance tokens for storage that was proven (R5)."""
+
+    name = "StorageRewards"
+
+    def rules(self) -> StorageRules:
+        """The rules for challenges that are opened now."""
+        return StorageRules(**self.read("rules"))
+
+    def bonuses(self) -> list[tuple[int, int]]:
+        """From so many paid calls in a period on, so many bps more."""
+        return [(int(b["calls"]), int(b["share"])) for b in self.read("bonuses")]
+
+    def holding(self, custodian: int, block: int | None = None) -> HoldingWord:
+        """What an institution says it stores; a size of zero is nothing."""
+        return HoldingWord.unpack(int(self.read("holding_word", custodian, block=block)))
+
+    def root(self, custodian: int) -> bytes:
+        """The root of an institution's holding."""
+        return bytes(self.read("root", custodian))
+
+    def calls(self, custodian: int) -> int:
+        """Paid calls counted in the period that runs."""
+        tally = TallyWord.unpack(int(self.read("tally_word", custodian)))
+        return tally.calls if tally.begun == self.holding(custodian).begun else 0
+
+    def sample(self, custodian: int, number: int) -> int:
+        """Which byte of the holding a sample of the open challenge asks for."""
+        return int(self.read("sample", custodian, number))
+
+    def commit(self, wallet: Wallet, root: bytes, size: int, key: str | None = None) -> Receipt:
+        """State what the wallet's institution stores. Caller: an accredited custodian."""
+        return self.send(wallet, "commit", root, size, key=key)
+
+    def challenge(self, wallet: Wallet, custodian: int, key: str | None = None) -> Receipt:
+        """Have the next block draw samples of a holding. Anybody may."""
+        return self.send(wallet, "challenge", custodian, key=key)
+
+    def answer(
+        self, wallet: Wallet, custodian: int, answers: list[Answer], key: str | None = None
+    ) -> Receipt:
+        """Answer the next samples, at most 16. Anybody may bring them."""
+        return self.send(wallet, "answer", custodian, [asdict(a) for a in answers], key=key)
+
+    def fail(self, wallet: Wallet, custodian: int, key: str | None = None) -> Receipt:
+        """Put on record that a challenge was not answered in time. Anybody may."""
+        return self.send(wallet, "fail", custodian, key=key)
+
+    def mark_calls(self, wallet: Wallet, refs: list[LicenceRef], key: str | None = None) -> Receipt:
+        """Count the settled calls of up to 50 metered licences. Anybody may."""
+        return self.send(wallet, "mark_calls", [asdict(r) for r in refs], key=key)
+
+
 class Suite:
     """All contracts of a deployment, on one node. Refuses a deployment of another chain."""
 
@@ -748,6 +838,8 @@ class Suite:
         self.tariff = Tariff(node, deployment)
         self.market = DataMarket(node, deployment)
         self.royalties = RoyaltyVault(node, deployment)
+        self.governance = GovernanceToken(node, deployment)
+        self.storage = StorageRewards(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(
                 f"There is no contract at {self.market.address}, where the deployment record has "

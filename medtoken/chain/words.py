@@ -181,6 +181,56 @@ class FactorsWord(Word):
 
 
 @dataclass(frozen=True)
+class HoldingWord(Word):
+    """``holding_word``: what a custodian says it stores (R5), and the challenge to it, if one is open."""
+
+    size: int = 0  # plaintext bytes; zero is no holding
+    begun: int = 0  # unix seconds: the period that the next reward pays
+    challenged: int = 0  # unix seconds; zero is no challenge
+    seed_block: int = 0
+    window: int = 0  # seconds
+    answered: int = 0
+    samples: int = 0
+    threshold: int = 0  # the least DVI that counts
+
+    layout = (
+        ("size", 64),
+        ("begun", 40),
+        ("challenged", 40),
+        ("seed_block", 40),
+        ("window", 32),
+        ("answered", 16),
+        ("samples", 16),
+        ("threshold", 8),
+    )
+
+    @property
+    def deadline(self) -> int:
+        """Unix seconds until which answers count."""
+        return self.challenged + self.window
+
+
+@dataclass(frozen=True)
+class TallyWord(Word):
+    """``tally_word``: paid calls counted for a custodian in the period that began then (R5)."""
+
+    calls: int = 0
+    begun: int = 0  # unix seconds
+
+    layout = (("calls", 64), ("begun", 40))
+
+
+@dataclass(frozen=True)
+class MarkWord(Word):
+    """``mark_word``: units of a licence that were settled when they were last marked (R5)."""
+
+    settled: int = 0
+    time: int = 0  # unix seconds
+
+    layout = (("settled", 40), ("time", 40))
+
+
+@dataclass(frozen=True)
 class LicenceWord:
     """``licence_word``: a licence (R12). Which of the last four fields mean something is the form's.
 

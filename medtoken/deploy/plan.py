@@ -33,6 +33,9 @@ FACTORS = (
     "rental",
 )
 
+# The rules of storage rewards (R5), in the order in which the contract keeps them.
+STORAGE_RULES = ("threshold", "samples", "gap", "window", "price")
+
 # The people that a deployment names, and the role that each gets in the AccessManager.
 PEOPLE: dict[str, Role] = {
     "compliance": Role.COMPLIANCE,
@@ -97,6 +100,8 @@ class Params:
     discounts: tuple[tuple[int, int], ...]  # of baskets: from the how-manieth record on, bps
     royalty_rate: int
     royalty_window: int
+    storage: Mapping[str, int]  # the rules of storage rewards
+    bonuses: tuple[tuple[int, int], ...]  # from so many paid calls on, bps
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -147,6 +152,8 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             discounts=tuple((int(n), int(bps)) for n, bps in data["basket"]["discounts"]),
             royalty_rate=int(data["royalty"]["rate"]),
             royalty_window=int(data["royalty"]["challenge_window"]),
+            storage={k: int(data["storage"][k]) for k in STORAGE_RULES},
+            bonuses=tuple((int(n), int(bps)) for n, bps in data["storage"]["bonuses"]),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -171,6 +178,7 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
         ),
         Create("UsageToken", (Ref("AccessManager"),)),
         Create("ContributionToken", (Ref("AccessManager"),)),
+        Create("GovernanceToken", (Ref("AccessManager"),)),
         Create(
             "RecordRegistry",
             (deployer, Ref("AccessManager"), Ref("ContributionToken")),
@@ -238,6 +246,21 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=(params.royalty_rate, params.royalty_window),
         ),
+        Create(
+            "StorageRewards",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("GovernanceToken"),
+                Ref("RecordRegistry"),
+                Ref("DataMarket"),
+            ),
+            proxied=True,
+            initialize=(
+                dict(params.storage),
+                [{"calls": calls, "share": bps} for calls, bps in params.bonuses],
+            ),
+        ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
         *_wiring(params),
@@ -248,6 +271,9 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
 def _wiring(params: Params) -> Iterator[Step]:
     yield Call(
         "ContributionToken", "bindMinter", (Ref("RecordRegistry"),), "the registry alone mints DCT"
+    )
+    yield Call(
+        "GovernanceToken", "bindMinter", (Ref("StorageRewards"),), "proven storage alone mints GT"
     )
     yield Call(
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"

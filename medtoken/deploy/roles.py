@@ -2,7 +2,7 @@
 
 Every restricted function of the suite asks the AccessManager, and this table is what the deployment
 writes into it. A restricted function that is not named here belongs to ADMIN, the timelock.
-Functions that ask something else: ``mint`` of the contribution token (its bound minter), ``burn`` of
+Functions that ask something else: ``mint`` of the soulbound tokens (their bound minter), ``burn`` of
 the usage token (a protocol contract), and what patients, licensees and accredited institutions do.
 """
 
@@ -21,7 +21,7 @@ class Role(IntEnum):
     SANCTIONS = 4  # freezes accounts
     ACCREDITATION = 5  # accredits custodians, annotators and attesters
     CREDENTIALS = 6  # states the credential groups of licensees
-    SUPERVISOR = 7  # suspends licences
+    SUPERVISOR = 7  # suspends licences, names licensees that are related to a custodian
     GUARDIAN = 8  # pauses money in
     LEVY = 9  # hands levies to the treasury
     RECOVERY = 10  # moves soulbound tokens to a recovered wallet
@@ -43,6 +43,13 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "ContributionToken": {
         "recover": Role.RECOVERY,
         "burn": Role.REDEMPTION,
+    },
+    "GovernanceToken": {
+        "recover": Role.RECOVERY,
+        "burn": Role.REDEMPTION,
+    },
+    "StorageRewards": {
+        "set_related": Role.SUPERVISOR,
     },
     "RecordRegistry": {
         "accredit": Role.ACCREDITATION,

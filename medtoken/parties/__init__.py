@@ -5,6 +5,7 @@ from medtoken.parties.custodian import Custodian, RegisteredRecord
 from medtoken.parties.licensee import Licensee
 from medtoken.parties.patient import Patient
 from medtoken.parties.relay import Relay
+from medtoken.parties.storage import Storer, witness_storage
 
 __all__ = [
     "Custodian",
@@ -12,5 +13,7 @@ __all__ = [
     "Patient",
     "RegisteredRecord",
     "Relay",
+    "Storer",
     "attest_record",
+    "witness_storage",
 ]

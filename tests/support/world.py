@@ -199,6 +199,8 @@ class World:
         self.token = self.suite["LicenceToken"]
         self.dut = self.suite["UsageToken"]
         self.dct = self.suite["ContributionToken"]
+        self.gt = self.suite["GovernanceToken"]
+        self.storage = self.suite["StorageRewards"]
         self.manager = self.suite["AccessManager"]
         self.timelock = self.suite["TimelockController"]
         self.domain = Domain(CHAIN_ID, self.market.address)

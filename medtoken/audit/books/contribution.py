@@ -13,6 +13,10 @@ from medtoken.audit.journal import Event, Journal
 class ContributionBook(Book):
     """Every DCT. Amounts in base units. A holder's votes are its balance (R28)."""
 
+    symbol: ClassVar[str] = "DCT"
+    rule: ClassVar[str] = "R1"
+    invariant: ClassVar[int] = 5
+
     def __init__(self, journal: Journal, registry: str) -> None:
         """``registry`` is the only address that may be bound as the minter."""
         super().__init__(journal)
@@ -32,18 +36,24 @@ class ContributionBook(Book):
         return self.minted - self.burned
 
     def announce(self, owner: str, amount: int) -> None:
-        """Say that an attestation mints this to a record's owner."""
+        """Say that this is about to be minted to its owner."""
         self._announced.append((owner, amount))
 
     def end_transaction(self) -> None:
         """What was earned must have been minted, and what moved must have been a recovery."""
         for owner, amount in self._announced:
             self.journal.require(
-                False, 5, "R1", f"{owner} was never minted the {amount} that its record earned"
+                False,
+                self.invariant,
+                self.rule,
+                f"{owner} was never minted the {amount} {self.symbol} that it earned",
             )
         for sender, to, amount, _ in self._moves:
             self.journal.require(
-                False, 5, "R1", f"{amount} DCT moved from {sender} to {to} without a recovery"
+                False,
+                self.invariant,
+                self.rule,
+                f"{amount} {self.symbol} moved from {sender} to {to} without a recovery",
             )
         self._announced.clear()
         self._moves.clear()
@@ -62,14 +72,18 @@ class ContributionBook(Book):
         sender, to, amount = (event.args[k] for k in ("from", "to", "value"))
         if sender == ZERO_ADDRESS:
             due = self._announced.popleft() if self._announced else None
-            self.journal.expect(5, "R1", "owner and amount of a mint", due, (to, amount))
+            text = f"owner and amount of a mint of {self.symbol}"
+            self.journal.expect(self.invariant, self.rule, text, due, (to, amount))
             self.minted += amount
         else:
             if to != ZERO_ADDRESS:
                 self._moves.append((sender, to, amount, self.balances[sender]))
             self.balances[sender] -= amount
             self.journal.require(
-                self.balances[sender] >= 0, 5, "R1", f"{sender} lost more DCT than it held"
+                self.balances[sender] >= 0,
+                self.invariant,
+                self.rule,
+                f"{sender} lost more {self.symbol} than it held",
             )
         if to == ZERO_ADDRESS:
             self.burned += amount
@@ -80,7 +94,7 @@ class ContributionBook(Book):
         previous, current, amount = (event.args[k] for k in ("previous", "current", "amount"))
         sender, to, moved, held = self._moves.popleft() if self._moves else (None, None, None, None)
         self.journal.expect(
-            5,
+            self.invariant,
             "R41",
             "old wallet, new wallet, amount, and all that the old one held",
             (sender, to, moved, held),
@@ -88,9 +102,11 @@ class ContributionBook(Book):
         )
 
     def _bound(self, event: Event) -> None:
-        self.journal.expect(5, "R1", "the minter that was bound before", ZERO_ADDRESS, self.minter)
+        text = f"the minter of {self.symbol} that was bound before"
+        self.journal.expect(self.invariant, self.rule, text, ZERO_ADDRESS, self.minter)
         self.minter = event.args["minter"]
-        self.journal.expect(5, "R1", "the minter", self.registry, self.minter)
+        text = f"the minter of {self.symbol}"
+        self.journal.expect(self.invariant, self.rule, text, self.registry, self.minter)
 
     def _authority(self, event: Event) -> None:
         self.authority = event.args["authority"]

@@ -31,12 +31,17 @@ _RESTRICTED = {
     ("DataMarket", "PlatformChanged"): "set_platform",
     ("DataMarket", "RatesChanged"): "set_rates",
     ("DataMarket", "WindowChanged"): "set_window",
+    ("GovernanceToken", "MinterBound"): "bindMinter",
+    ("GovernanceToken", "Recovered"): "recover",
     ("RecordRegistry", "InstitutionChanged"): "accredit",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
     ("RoyaltyVault", "OptionVested"): "vest_option",
     ("RoyaltyVault", "RoyaltyWaived"): "waive",
     ("RoyaltyVault", "SalesAttested"): "attest_sales",
     ("RoyaltyVault", "StudyCancelled"): "cancel",
+    ("StorageRewards", "BonusesChanged"): "set_bonuses",
+    ("StorageRewards", "RelationChanged"): "set_related",
+    ("StorageRewards", "RulesChanged"): "set_rules",
     ("Tariff", "EmergencyDeclared"): "declare_emergency",
     ("Tariff", "FactorChanged"): "set_factor",
     ("Tariff", "MarketBound"): "bind_market",
@@ -68,7 +73,7 @@ def restricted_function(event: Event) -> str | None:
             found = _VAULT_SETTERS.get(args["name"])
         case "DataMarket" | "RoyaltyVault", "PauseChanged":
             found = "pause" if args["paused"] else "unpause"
-        case "ContributionToken", "Transfer":
+        case "ContributionToken" | "GovernanceToken", "Transfer":
             found = "burn" if args["to"] == ZERO_ADDRESS else None
     return found
 

@@ -156,6 +156,28 @@ TABLE: dict[str, dict[str, Kind]] = {
         "pause": K.RESTRICTED,
         "unpause": K.RESTRICTED,
     },
+    "GovernanceToken": {
+        "transfer": K.NEVER,
+        "transferFrom": K.NEVER,
+        "delegate": K.NEVER,
+        "delegateBySig": K.NEVER,
+        "mint": K.BOUND,
+        "setAuthority": K.BOUND,
+        "bindMinter": K.RESTRICTED,
+        "burn": K.RESTRICTED,
+        "recover": K.RESTRICTED,
+    },
+    "StorageRewards": {
+        "initialize": K.ONCE,
+        "commit": K.ACCREDITED,
+        "challenge": K.OPEN,
+        "answer": K.OPEN,
+        "fail": K.OPEN,
+        "mark_calls": K.OPEN,
+        "set_related": K.RESTRICTED,
+        "set_rules": K.RESTRICTED,
+        "set_bonuses": K.RESTRICTED,
+    },
     "LicenceView": {},
     "LicenceToken": {
         "show": K.OPEN,
@@ -332,6 +354,7 @@ def test_an_accredited_function_refuses_everybody_without_the_capability(
     people = world.people
     allowed = {
         "attest": {people.attester},
+        "commit": {people.custodian, people.other_custodian},
         "destroy": {people.custodian, people.other_custodian},
         "register": {people.custodian, people.other_custodian},
         "register_batch": {people.custodian, people.other_custodian},
@@ -351,7 +374,7 @@ def test_nobody_initialises_again(bare: World, contract: str) -> None:
             _call(bare, contract, "initialize", who)
 
 
-@pytest.mark.parametrize("token", ["UsageToken", "ContributionToken"])
+@pytest.mark.parametrize("token", ["UsageToken", "ContributionToken", "GovernanceToken"])
 def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
     for name in bare.people.__dataclass_fields__:
         who = getattr(bare.people, name)
@@ -484,6 +507,26 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "delegateBySig": ((stranger, 0, 0, 27, NONE, NONE), "VotesExpiredSignature(0)"),
             "mint": ((stranger, 1), "soulbound: only the bound minter mints"),
             "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "GovernanceToken": {
+            "transfer": ((stranger, 0), "soulbound: not transferable"),
+            "transferFrom": (
+                (people.custodian, stranger, 1),
+                f"ERC20InsufficientAllowance({stranger}, 0, 1)",
+            ),
+            "delegate": ((stranger,), "soulbound: votes cannot be delegated"),
+            "delegateBySig": ((stranger, 0, 0, 27, NONE, NONE), "VotesExpiredSignature(0)"),
+            "mint": ((stranger, 1), "soulbound: only the bound minter mints"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "StorageRewards": {
+            "challenge": ((1,), "storage: nothing is claimed"),
+            "answer": ((1, []), "storage: no challenge is open"),
+            "fail": ((1,), "storage: no challenge is open"),
+            "mark_calls": (
+                ([ref | {"licensee": str(stranger)}],),
+                "storage: no metered licence",
+            ),
         },
     }
     tried = {(contract, f) for contract, calls in attempts.items() for f in calls}

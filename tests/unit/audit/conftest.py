@@ -17,6 +17,7 @@ from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
 from support.desks import Desks, items
 from support.evm import CHAIN_ID, Evm, Reverted
+from support.holdings import Shelf
 from support.royalties import REASON, Stage
 from support.world import (
     DAY,
@@ -50,7 +51,7 @@ from medtoken.vocabulary import duo_mask
 WEEK = 7 * DAY
 PROXIED = (
     *("RecordRegistry", "Treasury", "Tariff", "DataMarket"),
-    *("AuctionHouse", "BasketDesk", "RoyaltyVault"),
+    *("AuctionHouse", "BasketDesk", "RoyaltyVault", "StorageRewards"),
 )
 
 
@@ -238,6 +239,7 @@ def story(w: Desks) -> SimpleNamespace:
     _parameters(w, marks)
     _second_market(w, records, marks)
     _later_royalties(w, marks)
+    _storage(w)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -653,6 +655,40 @@ def _later_royalties(w: World, marks: dict[str, object]) -> None:
     other.pay()  # its levy waits
 
 
+def _storage(w: World) -> None:
+    """Storage that is proven and whose calls count, storage that is not, and a challenge that is open."""
+    e, p, storage = w.evm, w.people, w.storage
+    w.as_timelock(storage, "set_rules", storage.rules() | {"samples": 30, "gap": DAY})
+    w.as_timelock(storage, "set_bonuses", [{"calls": 40, "share": 1_000}])
+    shelf = Shelf(w, p.other_custodian, p.attester)
+    shelf.add()
+    shelf.add(9_000)
+    shelf.commit()
+    consent = w.granted(shelf.lines[0].record)
+    ref = w.buy(consent, units=100, agreement=b"\7" * 32)
+    storage.mark_calls([ref])
+    e.warp(60)
+    w.use(ref, 50)
+    w.settle(ref)
+    storage.mark_calls([ref])
+    storage.set_related(shelf.number, p.licensee, True, sender=p.supervisor)
+    w.use(ref, 5)
+    w.settle(ref)
+    storage.mark_calls([ref])
+    shelf.prove(3 * DAY)
+    # The next period's challenge is missed, and so is one that a new holding was to escape.
+    shelf.challenge(3 * DAY)
+    e.warp(DAY)
+    storage.fail(shelf.number)
+    shelf.commit()
+    shelf.challenge(2 * DAY)
+    e.warp(DAY)
+    shelf.commit()
+    shelf.challenge(2 * DAY)
+    shelf.answer(3)
+    w.record(sender=p.stranger)
+
+
 def _governance(w: World, marks: dict[str, object]) -> None:
     e, p, manager, timelock = w.evm, w.people, w.manager, w.timelock
     # Recovery and redemption of DCT by roles that are given first.
@@ -660,6 +696,8 @@ def _governance(w: World, marks: dict[str, object]) -> None:
     w.as_timelock(manager, "grantRole", int(Role.REDEMPTION), p.relay, 0)
     w.dct.recover(p.other_patient, w.new_actor(), sender=p.stranger)
     w.dct.burn(p.patient, 7 * DUT, sender=p.relay)
+    w.gt.burn(p.other_custodian, 7, sender=p.relay)
+    w.gt.recover(p.other_custodian, w.new_actor(), sender=p.stranger)
     manager.renounceRole(int(Role.RECOVERY), p.stranger, sender=p.stranger)
     # A supervisor with a delay, whose operations wait in the manager.
     w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 3600)

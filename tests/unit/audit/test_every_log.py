@@ -17,6 +17,7 @@ from medtoken.audit import Event
 SILENT = {
     "UsageToken.Approval",
     "ContributionToken.DelegateVotesChanged",
+    "GovernanceToken.DelegateVotesChanged",
     "AccessManager.RoleLabel",
     "TimelockController.CallSalt",
 }
@@ -40,6 +41,11 @@ UNTOLD = {
     # the same of a bid, as long as another exceeds it
     "AuctionHouse.AuctionBid.diseases",
     "AuctionHouse.AuctionBid.purposes",
+    # who challenged, as anybody may; which block drew, once that is answered
+    "StorageRewards.ChallengeOpened.challenger",
+    "StorageRewards.ChallengeOpened.seedBlock",
+    # the root of a holding that another took the place of
+    "StorageRewards.HoldingCommitted.root",
     # what a later event changed again
     "AuctionHouse.TermsChanged.extension",
     "AuctionHouse.TermsChanged.increment",
@@ -164,7 +170,7 @@ def other(value: Any) -> Any:
     if isinstance(value, bytes):
         return value[:-1] + bytes([value[-1] ^ 1]) if value else b"\1"
     if isinstance(value, list):
-        return value[:-1]
+        return value[:-1] if value else [{"calls": 1, "share": 1}]
     if value.startswith("0x"):
         return value[:-1] + ("0" if value[-1] != "0" else "1")
     return value + "x"

@@ -25,7 +25,7 @@ from medtoken.deploy.roles import Role
 # Slots of ERC-1967.
 IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
 ADMIN = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
-PROXIED = ["DataMarket", "RecordRegistry", "RoyaltyVault", "Tariff", "Treasury"]
+PROXIED = ["DataMarket", "RecordRegistry", "RoyaltyVault", "StorageRewards", "Tariff", "Treasury"]
 
 
 def _at(world: World, name: str, slot: int) -> str:
@@ -40,6 +40,7 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
         "DataMarket": (deployer, manager, dut, registry, treasury, world.tariff.address),
         "RecordRegistry": (deployer, manager, dct),
         "RoyaltyVault": (deployer, manager, dut, registry, treasury, world.market.address),
+        "StorageRewards": (deployer, manager, world.gt.address, registry, world.market.address),
         "Tariff": (deployer, manager, registry),
         "Treasury": (deployer, manager, dut),
     }[name]
@@ -51,6 +52,10 @@ def _initialization(name: str) -> tuple[object, ...]:
         "DataMarket": (rates, "0x" + "11" * 20, 3 * DAY, b"\1" * 32),
         "RecordRegistry": ([1000] * 8, 20),
         "RoyaltyVault": (100, 7 * DAY),
+        "StorageRewards": (
+            {"threshold": 60, "samples": 44, "gap": DAY, "window": DAY, "price": DUT},
+            [],
+        ),
         "Tariff": ([DUT] * 8, [10_000, 10_000, 10_000, 10_000, 10_000, 10_000, 0, 10_000]),
         "Treasury": (0, 5_000),
     }[name]
@@ -84,17 +89,18 @@ def test_the_first_parameters_are_the_plans(bare: World) -> None:
 
 def test_the_pieces_are_wired(bare: World) -> None:
     assert bare.dct.minter() == bare.registry.address
+    assert bare.gt.minter() == bare.storage.address
     vault = bare.suite["RoyaltyVault"]
     for contract in (bare.market, bare.treasury, vault):
         assert bare.dut.standing(contract.address) == 2
     holds_none = (bare.registry, bare.manager, bare.timelock, bare.dct, bare.dut, bare.tariff)
-    for contract in (*holds_none, bare.view, bare.token):
+    for contract in (*holds_none, bare.view, bare.token, bare.gt, bare.storage):
         assert bare.dut.standing(contract.address) == 0
     allowance = bare.dut.allowance(bare.market.address, bare.treasury.address)
     assert allowance == 2**256 - 1
     assert bare.token.market() == bare.market.address
     domain = (bare.market, bare.registry, bare.treasury, bare.tariff)
-    for contract in (*domain, bare.dut, bare.dct):
+    for contract in (*domain, bare.dut, bare.dct, bare.gt, bare.storage):
         assert contract.authority() == bare.manager.address
 
 
@@ -235,6 +241,12 @@ EMPTY = {
         (5, "royalty: a contract is missing"),
     ],
     "Tariff": [(1, "access: no manager is named"), (2, "tariff: no registry is named")],
+    "StorageRewards": [
+        (1, "access: no manager is named"),
+        (2, "storage: a contract is missing"),
+        (3, "storage: a contract is missing"),
+        (4, "storage: a contract is missing"),
+    ],
     "RecordRegistry": [(1, "access: no manager is named"), (2, "registry: no token is named")],
     "Treasury": [(1, "access: no manager is named"), (2, "treasury: no usage token is named")],
 }

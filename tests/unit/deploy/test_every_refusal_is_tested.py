@@ -22,6 +22,8 @@ OURS = [
     "Treasury",
     "UsageToken",
     "ContributionToken",
+    "GovernanceToken",
+    "StorageRewards",
     "LicenceToken",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtoken import vocabulary
-from medtoken.messages import Consent, Revocation, Voucher, Withdrawal
+from medtoken.messages import Consent, Revocation, StorageWitness, Voucher, Withdrawal
 
 DUT = 10**18
 PATIENT = "0x4fE63778E7162489E1fbE170E9E7A3e9E27e887c"
@@ -194,3 +194,10 @@ def test_any_consent_can_be_shown_before_it_is_signed(
     ).render()
     assert text.startswith("You allow ")
     assert text.endswith(ENDING)
+
+
+def test_a_witness_reads_what_it_confirms() -> None:
+    assert StorageWitness(b"\x12" * 32, b"\x34" * 32, 1_048_576).render() == (
+        f"You confirm that the sealed bytes of the record 0x{'12' * 32}, 1,048,576 of them, have the "
+        f"chunk root 0x{'34' * 32}. Its custodian can then prove that it stores them."
+    )

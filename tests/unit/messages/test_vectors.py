@@ -18,7 +18,15 @@ from support.evm import CHAIN_ID, Contract
 from support.world import CONSENT_FIELDS, METER_FIELDS, METERED, World, pack, reverts, unpack
 
 from medtoken import artifacts
-from medtoken.messages import Consent, Domain, Message, Revocation, Voucher, Withdrawal
+from medtoken.messages import (
+    Consent,
+    Domain,
+    Message,
+    Revocation,
+    StorageWitness,
+    Voucher,
+    Withdrawal,
+)
 
 FILE = Path(__file__).resolve().parents[2] / "vectors" / "eip712.json"
 DATA = json.loads(FILE.read_text(encoding="utf-8"))
@@ -26,6 +34,7 @@ VECTORS = DATA["vectors"]
 KINDS: dict[str, type[Message]] = {
     "Consent": Consent,
     "Revocation": Revocation,
+    "StorageWitness": StorageWitness,
     "Voucher": Voucher,
     "Withdrawal": Withdrawal,
 }
