@@ -52,8 +52,18 @@ abstract contract SoulboundVotes is ERC20Votes, AccessManaged {
     function recover(address previous, address current) external restricted returns (uint256 amount) {
         require(current != address(0) && current != previous, "soulbound: no new wallet is named");
         amount = balanceOf(previous);
-        ERC20Votes._update(previous, current, amount);
+        _move(previous, current, amount);
         emit Recovered(previous, current, amount);
+    }
+
+    /// @notice What `account` holds, base units: its latest checkpoint, for a balance and its votes are one.
+    function balanceOf(address account) public view override returns (uint256) {
+        return getVotes(account);
+    }
+
+    /// @notice What exists, base units: the latest checkpoint of the supply.
+    function totalSupply() public view override returns (uint256) {
+        return _getTotalSupply();
     }
 
     /// @notice Always the holder itself: votes cannot be lent.
@@ -84,6 +94,17 @@ abstract contract SoulboundVotes is ERC20Votes, AccessManaged {
 
     function _update(address from, address to, uint256 value) internal override {
         require(from == address(0) || to == address(0), "soulbound: not transferable");
-        super._update(from, to, value);
+        _move(from, to, value);
+    }
+
+    /// @dev The checkpoints are the only books: ERC-20's own balances would say the same a second time, for one more
+    /// storage slot each mint. What they lack, the check of a balance, is here.
+    function _move(address from, address to, uint256 value) private {
+        if (from != address(0)) {
+            uint256 held = balanceOf(from);
+            if (held < value) revert ERC20InsufficientBalance(from, held, value);
+        }
+        emit Transfer(from, to, value);
+        _transferVotingUnits(from, to, value);
     }
 }
