@@ -13,7 +13,7 @@ from eth_account import Account
 from eth_utils import keccak, to_checksum_address
 from stateful.model import Permit, PermitSignature, Proof, Signature, State
 from support.evm import CHAIN_ID, Evm, deploy_suite
-from support.world import Actor
+from support.world import PROXIED, Actor
 
 from medtoken.audit import Report, replay
 from medtoken.chain.abi import Log
@@ -22,7 +22,6 @@ from medtoken.deploy.plan import PEOPLE, Params, load_params
 from medtoken.deploy.record import DeployedContract, Deployment
 from medtoken.messages import Message
 
-PROXIED = ("RecordRegistry", "Treasury", "Tariff", "DataMarket", "AuctionHouse", "BasketDesk")
 _DOMAIN = keccak(
     text="EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 )

@@ -63,9 +63,10 @@ class Shelf:
         return message.sign((attester or self.attester).key, domain)
 
     def commit(self, lines: Sequence[Line] | None = None) -> Holding:
-        self.holding = Holding(lines if lines is not None else self.lines)
-        self.world.storage.commit(self.holding.root, self.holding.size, sender=self.custodian)
-        return self.holding
+        holding = Holding(lines if lines is not None else self.lines)
+        self.world.storage.commit(holding.root, holding.size, sender=self.custodian)
+        self.holding = holding  # once the chain has taken it
+        return holding
 
     def challenge(self, after: int = MONTH) -> None:
         """Wait, open a challenge, and wait for the block that draws."""

@@ -21,7 +21,7 @@ from eth_utils import keccak
 
 from medtoken import vocabulary
 from medtoken.chain.abi import abi
-from medtoken.deploy.plan import PEOPLE, agreement_hash, load_params
+from medtoken.deploy.plan import PEOPLE, Create, agreement_hash, build_plan, load_params
 from medtoken.deploy.roles import Role
 from medtoken.messages import Consent, Domain, Revocation, Voucher, Withdrawal
 from support.evm import CHAIN_ID, PROXY, Contract, Evm, Reverted, deploy_suite
@@ -31,6 +31,18 @@ DAY = 86_400
 YEAR = 365 * DAY
 ZERO = "0x" + "00" * 20
 NONE = bytes(32)
+_ANYBODY = "0x" + "99" * 20
+_PLAN = build_plan(
+    load_params(
+        "devnet",
+        operator=_ANYBODY,
+        platform=_ANYBODY,
+        people=dict.fromkeys(PEOPLE, _ANYBODY),
+    ),
+    _ANYBODY,
+)
+# The contracts that stand behind a proxy.
+PROXIED = frozenset(step.name for step in _PLAN if isinstance(step, Create) and step.proxied)
 TAIWAN, JAPAN = 158, 392
 FIXED, METERED, RENTAL = 1, 2, 3
 # The low bits of a licence's salt name the key that signs its vouchers (R14).

@@ -27,6 +27,7 @@ from support.world import (
     METERED,
     MILLION,
     NONE,
+    PROXIED,
     RENTAL,
     TAIWAN,
     YEAR,
@@ -49,10 +50,6 @@ from medtoken.messages import Revocation
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
-PROXIED = (
-    *("RecordRegistry", "Treasury", "Tariff", "DataMarket"),
-    *("AuctionHouse", "BasketDesk", "RoyaltyVault", "StorageRewards"),
-)
 
 
 class RecordingEvm(Evm):

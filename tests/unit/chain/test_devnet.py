@@ -19,7 +19,8 @@ from medtoken.chain.node import Node
 from medtoken.errors import NodeUnreachable, ToolMissing
 
 OWNER = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored by everybody below
 from medtoken.chain.devnet import anvil
 with anvil() as node:
     print(node.url, flush=True)

@@ -120,7 +120,7 @@ def test_only_a_later_version_replaces_a_share(share: Share) -> None:
 
 def test_a_shredded_share_is_gone_for_good(path: Path, share: Share) -> None:
     vault = SqliteVault(path, KEY)
-    vault.put(share, {})
+    vault.put(share, {"kind": "deposit"})
     with sqlite3.connect(path) as raw:
         (sealed,) = raw.execute("SELECT sealed FROM shares").fetchone()
     raw.close()
@@ -131,7 +131,7 @@ def test_a_shredded_share_is_gone_for_good(path: Path, share: Share) -> None:
     with pytest.raises(KeyRefused, match="shredded"):
         vault.put(split(DEK, RECORD, 2)[0], {})
     assert not vault.shred(RECORD, {"kind": "shred"})
-    assert [entry.event.get("kind") for entry in vault.log()] == [None, "shred"]
+    assert [entry.event["kind"] for entry in vault.log()] == ["deposit", "shred"]
     vault.close()
     left = b"".join(file.read_bytes() for file in path.parent.iterdir())
     assert sealed not in left
@@ -234,7 +234,7 @@ import itertools, sys
 from medtoken.keys import SqliteVault
 vault = SqliteVault(sys.argv[1], b"k" * 32)
 for i in itertools.count():
-    vault.append({"i": i}, i.to_bytes(8, "big"))
+    vault.append({"kind": "release", "i": i}, i.to_bytes(8, "big"))
     print(i, flush=True)
 """
 

@@ -34,10 +34,10 @@ def _each_resource_is_validated_once() -> Any:
     def known(text: str, package: str) -> bool:
         return really(json.loads(text), package)
 
-    really = _fhir._valid
+    really = _fhir.is_valid
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            _fhir, "_valid", lambda one, package: known(json.dumps(one, default=float), package)
+            _fhir, "is_valid", lambda one, package: known(json.dumps(one, default=float), package)
         )
         yield
 
