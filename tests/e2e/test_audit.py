@@ -82,6 +82,22 @@ def _appear(devnet: Any) -> None:
     assert usage.balance(stranger) == 10**18
 
 
+def _checkpoint(devnet: Any, who: str, by: int) -> None:
+    """A contribution's balance is its latest checkpoint: 48 bits of time, then the amount."""
+    token = devnet.chain.suite.contributions
+    held = token.balance(who)
+    assert held > 0
+    checkpoints = next(
+        int.from_bytes(keccak(p.to_bytes(32)))
+        for p in places(who)
+        if devnet.chain.node.storage(token.address, int.from_bytes(keccak(p.to_bytes(32)))) >> 48
+        == held
+    )
+    word = devnet.chain.node.storage(token.address, checkpoints)
+    overwrite(devnet, token.address, checkpoints, word + (by << 48))
+    assert token.balance(who) == held + by
+
+
 def _word(devnet: Any, read: str, who: str, by: int) -> None:
     market = devnet.chain.suite.market
     word = int(market.read(read, who))
@@ -94,7 +110,7 @@ BREAKS: dict[str, Callable[[Any], None]] = {
     "somebody's DUT": lambda d: _break(d, "usage", "balance", d.stage.licensee.address, 1),
     "the market's DUT": lambda d: _break(d, "usage", "balance", d.chain.suite.market.address, -1),
     "DUT from nowhere": _appear,
-    "a patient's DCT": lambda d: _break(d, "contributions", "balance", d.stage.patient.address, 1),
+    "a patient's DCT": lambda d: _checkpoint(d, d.stage.patient.address, 1),
     "a patient's earnings": lambda d: _word(d, "earnings_word", d.stage.patient.address, 1),
     "a licensee's deposit": lambda d: _word(d, "licensee_word", d.stage.licensee.address, 1),
 }
