@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from eth_abi import encode
 from eth_account import Account
-from eth_utils import keccak, to_checksum_address
+from eth_utils import keccak
 from stateful.model import Permit, PermitSignature, Proof, Signature, State
-from support.evm import CHAIN_ID, Evm, deploy_suite
-from support.world import PROXIED, Actor
+from support.evm import CHAIN_ID, deploy_suite
+from support.recording import EvmChain, RecordingEvm, deployment_of
+from support.world import Actor
 
 from medtoken.audit import Report, replay
 from medtoken.chain.abi import Log
-from medtoken.chain.node import Block, RawLog
 from medtoken.deploy.plan import PEOPLE, Params, load_params
-from medtoken.deploy.record import DeployedContract, Deployment
 from medtoken.messages import Message
 
 _DOMAIN = keccak(
@@ -51,42 +48,6 @@ READS = bytes.fromhex(
 def cast(name: str) -> Actor:
     """The account of this name, always the same object."""
     return Actor(name)
-
-
-class RecordingEvm(Evm):
-    """Keeps the raw logs of everything; each transaction is a block of its own."""
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-        self.raw: list[RawLog] = []
-        super().__init__()
-
-    def create(self, code: bytes, sender: str) -> str:
-        address = super().create(code, sender)
-        self._record()
-        return address
-
-    def transact(self, sender: str, to: str, data: bytes, value: int = 0) -> bytes:
-        out = super().transact(sender, to, data, value)
-        self._record()
-        return out
-
-    @contextmanager
-    def anchor(self) -> Iterator[None]:
-        times, raw = len(self.times), len(self.raw)
-        with super().anchor():
-            yield
-        del self.times[times:], self.raw[raw:]
-
-    def _record(self) -> None:
-        number = len(self.times)
-        self.times.append(self.time)
-        for index, log in enumerate(self._evm.result.logs):
-            data = log.data[1] if isinstance(log.data, tuple) else log.data
-            topics = tuple(bytes.fromhex(t.removeprefix("0x")) for t in log.topics)
-            address = to_checksum_address(log.address)
-            tx = number.to_bytes(32)
-            self.raw.append(RawLog(address, topics, bytes(data), number, tx, index))
 
 
 class Chain:
@@ -195,47 +156,7 @@ class Chain:
 
 def audit(evm: RecordingEvm, addresses: Mapping[str, str]) -> Report:
     """The auditor's verdict on a suite's whole history."""
-    contracts = {
-        name: DeployedContract(
-            name=name,
-            address=address,
-            proxy=name in PROXIED,
-            implementation="0x" + "11" * 20 if name in PROXIED else None,
-            block=0,
-            tx="0x",
-            implementation_tx=None,
-            constructor=[],
-            initialize=None,
-            compiler={},
-            integrity="0x",
-        )
-        for name, address in addresses.items()
-    }
-    record = Deployment(CHAIN_ID, "test", cast("deployer"), contracts)
-    return replay(_Node(evm), record)
-
-
-@dataclass
-class _Node:
-    """What the auditor asks of a chain."""
-
-    evm: RecordingEvm
-    chain_id: int = CHAIN_ID
-
-    def head(self) -> Block:
-        return self.block(len(self.evm.times) - 1)
-
-    def block(self, number: int) -> Block:
-        return Block(number, number.to_bytes(32), self.evm.times[number])
-
-    def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
-        return (r for r in self.evm.raw if r.address in addresses and first <= r.block <= last)
-
-    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
-        return self.evm.view(self.evm.nobody, to, data)
-
-    def storage(self, address: str, slot: int, block: int | None = None) -> int:
-        return self.evm.storage(address, slot)
+    return replay(EvmChain(evm), deployment_of(addresses, cast("deployer")))
 
 
 def _words(out: bytes) -> Any:

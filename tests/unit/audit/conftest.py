@@ -7,7 +7,6 @@ over "every log" and "every field" mean what they say.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from unittest.mock import patch
@@ -15,9 +14,11 @@ from unittest.mock import patch
 import pytest
 from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
+from support import recording
 from support.desks import Desks, items
-from support.evm import CHAIN_ID, Evm, Reverted
+from support.evm import Evm
 from support.holdings import Shelf
+from support.recording import EvmChain, RecordingEvm
 from support.royalties import REASON, Stage
 from support.world import (
     DAY,
@@ -27,7 +28,6 @@ from support.world import (
     METERED,
     MILLION,
     NONE,
-    PROXIED,
     RENTAL,
     TAIWAN,
     YEAR,
@@ -40,86 +40,14 @@ from medtoken.audit.invariants import Finding, judge
 from medtoken.audit.source import CONTRACTS
 from medtoken.audit.state import read
 from medtoken.chain.abi import abi
-from medtoken.chain.node import Block, RawLog
 from medtoken.chain.words import GRAIN
 from medtoken.deploy.plan import FACTORS
-from medtoken.deploy.record import DeployedContract, Deployment
+from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
-from medtoken.errors import ContractRefused
 from medtoken.messages import Revocation
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
-
-
-class RecordingEvm(Evm):
-    """Keeps the raw logs of every transaction; each is a block of its own."""
-
-    def __init__(self) -> None:
-        self.times: list[int] = []
-        self.raw: list[RawLog] = []
-        super().__init__()
-
-    def create(self, code: bytes, sender: str) -> str:
-        address = super().create(code, sender)
-        self._record()
-        return address
-
-    def transact(self, sender: str, to: str, data: bytes, value: int = 0) -> bytes:
-        out = super().transact(sender, to, data, value)
-        self._record()
-        return out
-
-    @contextmanager
-    def anchor(self) -> Iterator[None]:
-        times, raw = len(self.times), len(self.raw)
-        with super().anchor():
-            yield
-        del self.times[times:], self.raw[raw:]
-
-    def _record(self) -> None:
-        number = len(self.times)
-        self.times.append(self.time)
-        for index, log in enumerate(self._evm.result.logs):
-            data = log.data[1] if isinstance(log.data, tuple) else log.data
-            topics = tuple(bytes.fromhex(t.removeprefix("0x")) for t in log.topics)
-            address = to_checksum_address(log.address)
-            tx = number.to_bytes(32)
-            self.raw.append(RawLog(address, topics, bytes(data), number, tx, index))
-
-
-@dataclass
-class EvmChain:
-    """What the auditor asks of a chain, answered by the in-process EVM as it stands now."""
-
-    evm: RecordingEvm
-    chain_id: int = CHAIN_ID
-    asked: list[int] = field(default_factory=list)  # blocks whose time was asked for
-    kept: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
-
-    def head(self) -> Block:
-        return self._block(len(self.evm.times) - 1)
-
-    def block(self, number: int) -> Block:
-        self.asked.append(number)
-        return self._block(number)
-
-    def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
-        return (r for r in self.evm.raw if r.address in addresses and first <= r.block <= last)
-
-    def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
-        assert block == self.head().number, "this chain has no state but its newest"
-        try:
-            return self.evm.view(self.evm.nobody, to, data)
-        except Reverted as error:
-            raise ContractRefused(str(error)) from None
-
-    def storage(self, address: str, slot: int, block: int | None = None) -> int:
-        assert block == self.head().number, "this chain has no state but its newest"
-        return self.evm.storage(address, slot)
-
-    def _block(self, number: int) -> Block:
-        return Block(number, number.to_bytes(32), self.evm.times[number])
 
 
 class KeptChain(EvmChain):
@@ -133,23 +61,8 @@ class KeptChain(EvmChain):
 
 def deployment_of(world: World) -> Deployment:
     """The record that the deployment of this world would have written."""
-    contracts = {}
-    for name in CONTRACTS:
-        proxied = name in PROXIED
-        contracts[name] = DeployedContract(
-            name=name,
-            address=world.suite[name].address,
-            proxy=proxied,
-            implementation="0x" + "11" * 20 if proxied else None,
-            block=0,
-            tx="0x",
-            implementation_tx=None,
-            constructor=[],
-            initialize=None,
-            compiler={},
-            integrity="0x",
-        )
-    return Deployment(CHAIN_ID, "test", world.people.deployer, contracts)
+    addresses = {name: world.suite[name].address for name in CONTRACTS}
+    return recording.deployment_of(addresses, world.people.deployer)
 
 
 @dataclass
