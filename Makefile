@@ -91,7 +91,7 @@ postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on 
 test-kubo: build setup-dev kubo ## Run the tests on real IPFS daemons
 	@MEDTOKEN_NEEDS_KUBO=1 $(BIN)/pytest -n $(WORKERS) -m kubo $(ARGS)
 
-bench-gas: build setup-dev ## Measure gas from real receipts into build/bench/gas.json
+bench-gas: build setup-dev ## Measure gas, ours and Ocean Protocol's, from real receipts into build/bench/gas.json
 	@$(BIN)/python scripts/bench_gas.py --out build/bench/gas.json $(ARGS)
 
 bench-store: build setup-dev kubo ## Measure sealing, CIDs, stores and key releases into build/bench/store.json

@@ -1,0 +1,387 @@
+"""What medtoken's operations cost, through the proxies, in the state that they usually meet.
+
+Storage of the parties is not empty, but the objects themselves are new: each kind of operation is
+carried out once before it is measured where the first time pays for more.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from eth_utils import to_checksum_address
+
+from gas.table import Cost, cost
+from medtoken.chain.contracts import (
+    Draft,
+    LicenceRef,
+    Order,
+    Purse,
+    Scores,
+    SignedVoucher,
+    Suite,
+    study_id,
+)
+from medtoken.chain.desks import Item, Undertaking
+from medtoken.chain.node import Receipt, Wallet
+from medtoken.demo.people import Cast
+from medtoken.merkle import Tree, draft_leaf
+from medtoken.messages import DUT, Consent, Revocation, Voucher, Withdrawal
+from medtoken.parties import Licensee
+from medtoken.parties.auctions import Auctions
+from medtoken.parties.baskets import Baskets, Listing
+from medtoken.royalty import Roster, join_batches
+from medtoken.vocabulary import duo_mask, group_mask, profile_hash, region_code
+
+
+class Bench:
+    """One measured run."""
+
+    def __init__(self, suite: Suite, people: Cast) -> None:
+        self.suite = suite
+        self.people = people
+        self.registry = suite.registry
+        self.market = suite.market
+        self.annotator = suite.registry.number_of(people["annotator"].address)
+        self.licensee = Licensee(suite, people["pharma"])
+
+    def run(self) -> dict[str, Cost]:
+        """Cost by row."""
+        gas: dict[str, Cost] = {}
+        # The first of everything warms up what only the first one pays: counters, first checkpoints.
+        first = Wallet.create()
+        self._attest(self._register(self._draft(first)))
+        patient = Wallet.create()
+        draft = self._draft(patient)
+        receipt = self.registry.register(self.people["hospital"], draft)
+        record = self.registry.events(receipt.logs, "RecordRegistered")[0].args["record"]
+        gas["record_register"] = self._cost(receipt)
+        # In a second of its own: a mint in the same second as the last shares its checkpoint.
+        self._wait(self.suite.node.head().timestamp + 2)
+        gas["attest_and_mint"] = self._cost(self._attest(record))
+
+        tree_drafts = [self._draft(Wallet(first.account)) for _ in range(1000)]
+        tree = Tree([draft_leaf(d) for d in tree_drafts])
+        receipt = self.registry.send(
+            self.people["hospital"], "register_batch", tree.root, 1000, secrets.token_bytes(32)
+        )
+        gas["record_batch_1000_each"] = self._cost(receipt).each(1000)
+        number = self.registry.number_of(self.people["hospital"].address)
+        receipt = self.registry.send(
+            self.people["hospital"],
+            "register_from_batch",
+            number,
+            tree.root,
+            {name: getattr(tree_drafts[500], name) for name in Draft.__dataclass_fields__},
+            tree.proof(500),
+        )
+        gas["record_prove_from_batch"] = self._cost(receipt)
+
+        consent = self._consent(patient, record)
+        signature = consent.sign(patient.key, self.market.domain)
+        gas["consent_grant"] = self._cost(
+            self.market.grant(self.people["relay"], consent, signature)
+        )
+        signed = []
+        for _ in range(20):
+            wallet = Wallet.create()
+            other = self._consent(wallet, secrets.token_bytes(32))
+            signed.append((other, other.sign(wallet.key, self.market.domain)))
+        receipt = self.market.grant_many(self.people["relay"], signed)
+        gas["consent_batch_20_each"] = self._cost(receipt).each(20)
+        revocation = Revocation(other.struct_hash())
+        signature = revocation.sign(wallet.key, self.market.domain)
+        receipt = self.market.revoke(self.people["relay"], revocation.consent, signature)
+        gas["consent_revoke"] = self._cost(receipt)
+
+        self.licensee.deposit(1_000_000 * DUT)
+        gas["buy_licence"] = self._cost(self._buy(record, consent, form=1, units=0)[0])
+        _, ref = self._buy(record, consent, form=2, units=1000)
+        self.market.use(self.people["pharma"], ref, 1)
+        gas["use_once"] = self._cost(self.market.use(self.people["pharma"], ref, 1))
+        gas |= self._auction(patient, record, consent)
+        gas |= self._basket()
+        gas |= self._vouchers(patient, record, consent)
+        gas |= self._sales(patient, record, consent)
+        return gas | self._royalties()
+
+    def _royalties(self) -> dict[str, Cost]:
+        """A study of 100,000 lines, whose members were paid before."""
+        gas: dict[str, Cost] = {}
+        vault, relay, payer = self.suite.royalties, self.people["relay"], self.people["pharma"]
+        member = Wallet.create()
+        accounts: list[str | bytes] = [secrets.token_bytes(20) for _ in range(99_999)]
+        number = 17
+        study = study_id(payer.address, number)
+        lines = [(a, secrets.randbelow(5 * 10**10) + 1) for a in (member.address, *accounts)]
+        roster = Roster(study, lines)
+        *joined, single = [member.address, *(to_checksum_address(a) for a in accounts[:150])]
+        vault.seal(
+            self.people["hospital"],
+            payer.address,
+            number,
+            roster.root,
+            roster.total,
+            len(roster),
+            secrets.token_bytes(32),
+        )
+        self.suite.node.rpc("evm_increaseTime", vault.settings().window)
+        self.suite.node.rpc("evm_mine")
+        vault.undertake(payer, number, roster.root)
+        self.suite.usage.send(payer, "approve", vault.address, 1_000_000 * DUT)
+        amount = 12_345 * DUT
+
+        def bring(period: int) -> Receipt:
+            vault.attest_sales(
+                self.people["operator"], study, period, 100 * amount, secrets.token_bytes(32)
+            )
+            return vault.pay(relay, payer.address, number, amount)
+
+        bring(202_501)
+        batches = list(join_batches(roster, joined))
+        for batch in batches[:2]:
+            vault.join_many(relay, study, batch)
+        receipt = vault.join_many(relay, study, batches[2])
+        gas["royalty_first_claim_batch_50_each"] = self._cost(receipt).each(50)
+        line = roster.index(single)
+        assert line is not None  # noqa: S101  it was put there above
+        gas["royalty_first_claim"] = self._cost(vault.join(relay, study, roster.member(line)))
+        gas["royalty_pay_in_finite_allowance"] = self._cost(bring(202_502))
+        self.suite.usage.send(payer, "approve", vault.address, amount + amount // 20)
+        gas["royalty_pay_in_exact_allowance"] = self._cost(bring(202_503))
+        self.suite.usage.send(payer, "approve", vault.address, 2**256 - 1)
+        gas["royalty_pay_in"] = self._cost(bring(202_504))
+        gas["royalty_claim"] = self._cost(vault.claim(relay, study, single))
+        receipt = vault.claim_many(relay, study, joined[:100])
+        gas["royalty_claim_batch_100_each"] = self._cost(receipt).each(100)
+        for _ in range(2):  # the first one admits the account to DUT
+            receipt = self._withdraw(vault, member, vault.earnings(member.address).earned // 2)
+        gas["royalty_withdraw"] = self._cost(receipt)
+        gas["royalty_paid_out_each"] = gas["royalty_claim_batch_100_each"] + gas["royalty_withdraw"]
+        return gas
+
+    def _auction(self, patient: Wallet, record: bytes, consent: Consent) -> dict[str, Cost]:
+        auctions, second = Auctions(self.suite), self.people["stranger"]
+        self._fund(second)
+        offer = auctions.offer(
+            record, consent.struct_hash(), reserve=100 * DUT, days=2, term_days=90
+        )
+        auction = auctions.open(self.people["relay"], offer, auctions.sign(patient, offer))
+        self._wait(offer.opens)
+        undertaking = Undertaking(duo_mask(["HMB", "NPUNCU"]), bytes(32), self.market.agreement())
+        bids = [
+            auctions.house.bid(wallet, offer, consent, price * DUT, undertaking)
+            for wallet, price in (
+                (self.people["pharma"], 100),
+                (second, 200),
+                (self.people["pharma"], 300),
+            )
+        ]
+        self._wait(offer.ends)
+        receipt = auctions.house.award(self.people["relay"], offer, consent, [], undertaking)
+        if not auctions.house.auction(auction).done:
+            raise RuntimeError("the auction was not awarded")
+        return {"auction_bid": self._cost(bids[-1]), "auction_award": self._cost(receipt)}
+
+    def _basket(self) -> dict[str, Cost]:
+        """33 real records, and 967 leaves that nobody takes here, in one basket of 1,000."""
+        baskets, entries = Baskets(self.suite), []
+        for _ in range(34):
+            patient = Wallet.create()
+            record = self.registry.events(
+                self.registry.register(self.people["hospital"], self._draft(patient)).logs,
+                "RecordRegistered",
+            )[0].args["record"]
+            self._attest(record)
+            consent = self._consent(patient, record)
+            signature = consent.sign(patient.key, self.market.domain)
+            self.market.grant(self.people["relay"], consent, signature)
+            entries.append((record, consent.struct_hash()))
+        others = [(secrets.token_bytes(32), secrets.token_bytes(32)) for _ in range(966)]
+        listing = Listing((*entries, *others))
+        # The first reservation warms up what only the first one pays.
+        for end in (89, 90):
+            terms = baskets.reserve(
+                self.people["pharma"],
+                listing,
+                100_000 * DUT,
+                form=1,
+                purposes=["HMB", "NPUNCU"],
+                max_price=1000 * DUT,
+                days=end,
+                take_days=30,
+            )
+        reserved = baskets.desk.find("BasketReserved", terms.id())[0][0]
+        tree = listing.tree()
+        items = [
+            Item(record, self.market.consent_terms(consent), tree.proof(n), [])
+            for n, (record, consent) in enumerate(entries)
+        ]
+        relay = self.people["relay"]
+        baskets.desk.take(relay, terms, items[0])
+        one = baskets.desk.take(relay, terms, items[1])
+        many = baskets.desk.take_many(relay, terms, items[2:])
+        if baskets.desk.state(terms.id()).taken != len(entries):
+            raise RuntimeError("some of the records were passed over")
+        return {
+            "bulk_1000_per_record": self._cost(reserved.tx).each(1000),
+            "bulk_take_one": self._cost(one),
+            "bulk_take_32_each": self._cost(many).each(32),
+        }
+
+    def _vouchers(self, patient: Wallet, record: bytes, consent: Consent) -> dict[str, Cost]:
+        key = Wallet.create()
+        signer, market, relay = int(key.address, 16), self.market, self.people["relay"]
+        self.licensee.deposit(2_000_000 * DUT)
+
+        def voucher(units: int) -> SignedVoucher:
+            _, ref = self._buy(record, consent, form=2, units=1000, signer=signer)
+            now = self.suite.node.head().timestamp
+            signature = Voucher(ref.id(), units, now).sign(key.key, market.domain)
+            return SignedVoucher(ref, units, now, signature)
+
+        for _ in range(2):  # the first one admits the parties to DUT
+            acknowledged = voucher(1000)
+            one = self._cost(market.redeem(self.people["hospital"], [acknowledged]))
+            swept = self._cost(market.settle(relay, [acknowledged.ref]))
+            paid, _ = self._pay_out(patient)
+        many = market.redeem(self.people["hospital"], [voucher(1000) for _ in range(20)])
+        return {
+            "voucher_1000_per_use": one.each(1000),
+            "voucher_1000_paid_out_per_use": (one + swept + paid).each(1000),
+            "voucher_batch_20_licences_each": self._cost(many).each(20),
+        }
+
+    def _sales(self, patient: Wallet, record: bytes, consent: Consent) -> dict[str, Cost]:
+        """Fixed terms from purchase to payout. What was credited before is withdrawn already."""
+        market, relay = self.market, self.people["relay"]
+        brought = self._cost(self.licensee.deposit(1_000 * DUT))
+        bought = [self._buy(record, consent, form=1, units=0) for _ in range(22)]
+        costs = [self._cost(receipt) for receipt, _ in bought]
+        prices = [
+            market.events(receipt.logs, "LicenceBought")[0].args["paid"] for receipt, _ in bought
+        ]
+        self._wait(self.suite.node.head().timestamp + 91 * 86_400)
+
+        def sell(chosen: slice) -> tuple[Cost, Cost]:
+            """Cost of the purchases and their sweep, and of paying everybody out."""
+            refs = [ref for _, ref in bought[chosen]]
+            swept = sum(costs[chosen], Cost()) + self._cost(market.settle(relay, refs))
+            cost_of_payout, parts = self._pay_out(patient)
+            price = sum(prices[chosen])
+            wanted = [price * part // 10_000 for part in (5250, 1750, 2000, 1000)]
+            if parts != wanted:
+                raise RuntimeError(f"of {price} base units {parts} were paid out, not {wanted}")
+            return swept, cost_of_payout
+
+        sell(slice(1))  # the week's first sweep
+        split, payout = sell(slice(1, 2))
+        split_20, payout_20 = sell(slice(2, 22))
+        return {
+            "deposit_and_buy": brought + costs[1],
+            "sale_split": split,
+            "sale_paid_out": split + payout,
+            "sale_paid_out_20_each": (split_20 + payout_20).each(20),
+            "pay_out_four": payout,
+        }
+
+    def _pay_out(self, patient: Wallet) -> tuple[Cost, list[int]]:
+        """Everything that patient, custodian, annotator and platform have earned, withdrawn."""
+        total, parts = Cost(), []
+        for wallet in (patient, *(self.people[n] for n in ("hospital", "annotator", "platform"))):
+            earned, held = self.market.earnings(wallet.address).earned, self._held(wallet)
+            total += self._cost(self._withdraw(self.market, wallet, earned))
+            parts.append(self._held(wallet) - held)
+            if self.market.earnings(wallet.address).earned or parts[-1] != earned:
+                raise RuntimeError("somebody was not paid out")
+        return total, parts
+
+    def _withdraw(self, purse: Purse, wallet: Wallet, amount: int) -> Receipt:
+        """By signature through the relay, for patients hold no ether; the institutions send it."""
+        deadline = self.suite.node.head().timestamp + 3600
+        if wallet in self.people.wallets.values():
+            return purse.withdraw(wallet, wallet.address, wallet.address, amount, deadline, b"")
+        nonce = purse.earnings(wallet.address).nonce
+        message = Withdrawal(wallet.address, wallet.address, amount, nonce, deadline)
+        signature = message.sign(wallet.key, purse.domain)
+        relay = self.people["relay"]
+        return purse.withdraw(relay, wallet.address, wallet.address, amount, deadline, signature)
+
+    def _held(self, wallet: Wallet) -> int:
+        return self.suite.usage.balance(wallet.address)
+
+    def _cost(self, *mined: Receipt | bytes) -> Cost:
+        return cost(self.suite.node, *mined)
+
+    def _fund(self, wallet: Wallet) -> None:
+        """Give somebody a credential, and a deposit by the company's grace."""
+        operator, pharma = self.people["operator"], self.people["pharma"]
+        region, groups = region_code("TW"), group_mask(["pharma"])
+        self.market.set_licensee(operator, wallet.address, groups, region)
+        self.suite.usage.send(pharma, "approve", self.market.address, 2**256 - 1)
+        self.market.send(pharma, "deposit", wallet.address, 10_000 * DUT)
+
+    def _wait(self, until: int) -> None:
+        node = self.suite.node
+        node.rpc("evm_increaseTime", max(0, until - node.head().timestamp))
+        node.rpc("evm_mine")
+
+    def _draft(self, patient: Wallet) -> Draft:
+        return Draft(
+            owner=patient.address,
+            fingerprint=secrets.token_bytes(32),
+            tag=secrets.token_bytes(32),
+            content=secrets.token_bytes(32),
+            codec=0x70,
+            size=12_345_678,
+            kind=1,
+            tier=2,
+            region=region_code("TW"),
+            codes=secrets.token_bytes(32),
+            annotator=self.annotator,
+        )
+
+    def _register(self, draft: Draft) -> bytes:
+        receipt = self.registry.register(self.people["hospital"], draft)
+        record: bytes = self.registry.events(receipt.logs, "RecordRegistered")[0].args["record"]
+        return record
+
+    def _attest(self, record: bytes) -> Receipt:
+        scores = Scores(1000, 80, 90, 85, secrets.token_bytes(32))
+        return self.registry.attest(self.people["laboratory"], record, scores)
+
+    def _consent(self, patient: Wallet, record: bytes) -> Consent:
+        now = self.suite.node.head().timestamp
+        return Consent(
+            patient=patient.address,
+            records=record,
+            purposes=duo_mask(["HMB", "NPUNCU"]),
+            diseases=bytes(32),
+            licensees=group_mask(["pharma"]),
+            fields=profile_hash("de-identified"),
+            region=region_code("TW"),
+            tier=2,
+            patientShare=7_500,
+            floorPrice=50 * DUT,
+            expiry=now + 365 * 86_400,
+            nonce=secrets.randbits(256),
+            deadline=now + 3600,
+        )
+
+    def _buy(
+        self, record: bytes, consent: Consent, *, form: int, units: int, signer: int = 0
+    ) -> tuple[Receipt, LicenceRef]:
+        order = Order(
+            record=record,
+            form=form,
+            units=units,
+            end=self.suite.node.head().timestamp + 90 * 86_400,
+            purposes=duo_mask(["HMB", "NPUNCU"]),
+            diseases=bytes(32),
+            urgent=False,
+            maxPrice=1000 * DUT,
+            agreement=self.market.agreement(),
+            salt=secrets.randbits(96) << 160 | signer,
+        )
+        receipt = self.market.buy(self.people["pharma"], order, consent, [])
+        ref = LicenceRef(consent.struct_hash(), record, self.people["pharma"].address, order.salt)
+        return receipt, ref
