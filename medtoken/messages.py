@@ -352,6 +352,62 @@ class StorageWitness(Message):
         )
 
 
+@dataclass(frozen=True)
+class Referral(Message):
+    """A patient brought another; both sign the same (R25)."""
+
+    referrer: str
+    referred: str
+    deadline: int
+    types = (("referrer", "address"), ("referred", "address"), ("deadline", "uint256"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"{self.referred} was brought by {self.referrer}. This joins the two accounts in public, "
+            f"for good; it counts until {_date(self.deadline)}."
+        )
+
+
+@dataclass(frozen=True)
+class Donation(Message):
+    """The holder of a Health Ambassador badge says where its donation goes (R25)."""
+
+    badge: int
+    recipient: str
+    deadline: int
+    types = (("badge", "uint256"), ("recipient", "address"), ("deadline", "uint256"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return f"The donation of your badge goes to {self.recipient}, by {_date(self.deadline)}."
+
+
+@dataclass(frozen=True)
+class Redemption(Message):
+    """An account's tokens are burned for a listed service (R26)."""
+
+    account: str
+    service: int
+    price: int
+    nonce: int
+    deadline: int
+    types = (
+        ("account", "address"),
+        ("service", "uint256"),
+        ("price", "uint256"),
+        ("nonce", "uint256"),
+        ("deadline", "uint256"),
+    )
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"{_dut(self.price)} of your tokens are burned, for good, for service {self.service}, "
+            f"by {_date(self.deadline)}."
+        )
+
+
 def _dut(amount: int) -> str:
     """Base units as DUT, exactly: without an exponent, rounding or needless zeros."""
     whole, rest = divmod(amount, DUT)

@@ -70,6 +70,8 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
     vault, flows = ledger.royalties, ledger.royalties.totals
     pots = sum(study.books.pot for study in vault.studies.values())
     kept = usage.balances.get(vault.vault, 0) - usage.gifts.get(vault.vault, 0)
+    fund = ledger.rewards.rewards
+    budget = usage.balances.get(fund, 0) - usage.gifts.get(fund, 0)
     parts = totals.patients + totals.custodians + totals.annotators + totals.platform
     yield from _broken(
         block,
@@ -160,6 +162,9 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             vault.credited + flows.withdrawn,
         ),
         _Sum(
+            3, "R25", "DUT of the budget of donations in the books", ledger.rewards.budget, budget
+        ),
+        _Sum(
             6,
             "R15",
             "earnings, withdrawn and not",
@@ -192,6 +197,14 @@ def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
         _Sum(3, "R16", "DUT of the treasury on the chain", reserve, treasury, at_least=True),
         _Sum(5, "R1", "sum of all DCT on the chain", contributed, total("ContributionToken")),
         _Sum(6, "R15", "DUT of the market on the chain", market_owes(state), market, at_least=True),
+        _Sum(
+            3,
+            "R25",
+            "DUT of the budget of donations on the chain",
+            one("Rewards", "budget"),
+            one("UsageToken", "balanceOf", ledger.rewards.rewards),
+            at_least=True,
+        ),
         _Sum(6, "R19", "DUT of the vault on the chain", vault_owes(state), vault, at_least=True),
     )
 

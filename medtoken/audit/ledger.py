@@ -20,6 +20,7 @@ from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, T
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
+from medtoken.audit.books.rewards import BadgeBook, RewardsBook
 from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.storage import GovernanceTokenBook, StorageBook
 from medtoken.audit.books.tariff import TariffBook
@@ -39,7 +40,7 @@ class Ledger:
         addresses = suite.addresses
         market, treasury = addresses["DataMarket"], addresses["Treasury"]
         vault = addresses["RoyaltyVault"]
-        self.usage = UsageBook(self.journal, market, treasury, vault)
+        self.usage = UsageBook(self.journal, market, treasury, vault, addresses["Rewards"])
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
         self.tariff = TariffBook(self.journal, self.registry, market)
@@ -63,8 +64,17 @@ class Ledger:
         self.baskets = BasketBook(self.journal, self.market, baskets)
         self.royalties = RoyaltyBook(self.journal, vault, self.usage, self.registry, self.market)
         self.treasury = TreasuryBook(self.journal, self.usage, self.market, self.royalties)
-        self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
+        self.rewards = RewardsBook(
+            self.journal,
+            addresses["Rewards"],
+            self.usage,
+            self.registry,
+            self.market,
+            (self.contribution, self.governance_tokens),
+        )
+        self.badges = BadgeBook(self.journal, self.rewards)
+        self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self.storage = StorageBook(self.journal, self.governance_tokens, self.registry, self.market)
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
@@ -75,6 +85,8 @@ class Ledger:
             "AuctionHouse": self.auctions,
             "BasketDesk": self.baskets,
             "RoyaltyVault": self.royalties,
+            "Rewards": self.rewards,
+            "BadgeToken": self.badges,
             "Treasury": self.treasury,
             "LicenceToken": self.licence_tokens,
             "GovernanceToken": self.governance_tokens,
@@ -108,6 +120,7 @@ class Ledger:
             *self.market.licensees,
             *self.market.earnings,
             *self.royalties.balances,
+            *self.rewards.accounts,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -154,6 +167,7 @@ class Ledger:
             "baskets": self.baskets.as_dict(),
             "treasury": self.treasury.as_dict(),
             "royalties": self.royalties.as_dict(),
+            "rewards": self.rewards.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
             "gt": self.governance_tokens.as_dict(),
             "storage": self.storage.as_dict(),

@@ -52,6 +52,14 @@ STORAGE: dict[str, tuple[int, int]] = {
 }
 BONUSES = ((1, 10**12), (1, 20_000))  # calls, bps
 
+# R25: a month is 30 days and a year twelve of them, counted from 1970.
+MONTH = 30 * 86_400
+MONTHS = 12
+NOMINATIONS = 7 * 86_400  # seconds after its end in which a board takes nominations
+TEN = 10
+STREAK = 6  # months
+REFERRALS = 5  # that count in a month
+
 _BIT = {name: 1 << number for name, (number, _) in DUO_PERMISSIONS.items()}
 _PERMISSIONS = sum(_BIT.values())
 _NON_COMMERCIAL = sum(1 << DUO_MODIFIERS[name][0] for name in ("NPUNCU", "NCU"))
@@ -229,6 +237,11 @@ def royalty(sales: int, rate: int) -> int:
 def royalty_share(pot: int, weight: int, total: int) -> int:
     """Base units of all that ever came into a study's pot that a weight has earned (R19)."""
     return pot * weight // total if total else 0
+
+
+def board_end(board: int, period: int) -> int:
+    """Unix seconds at which a period of a board is over: months on even boards, years on odd."""
+    return (period + 1) * MONTH * (MONTHS if board % 2 else 1)
 
 
 def permits(allowed: int, allowed_diseases: bytes, asked: int, asked_diseases: bytes) -> bool:

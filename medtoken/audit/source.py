@@ -98,6 +98,8 @@ CONTRACTS = (
     "StorageRewards",
     "LicenceView",
     "LicenceToken",
+    "BadgeToken",
+    "Rewards",
 )
 
 

@@ -21,11 +21,12 @@ from medtoken.audit.books.registry import KINDS
 from medtoken.audit.books.royalty import GRANTED
 from medtoken.audit.journal import Violation, show
 from medtoken.audit.ledger import Ledger
-from medtoken.audit.rules import owed
+from medtoken.audit.rules import TEN, owed
 from medtoken.audit.source import PROXY_ADMIN, Chain
 from medtoken.chain.abi import abi, selector
 from medtoken.chain.words import (
     BooksWord,
+    CreditWord,
     EarningsWord,
     HoldingWord,
     LicenceWord,
@@ -134,6 +135,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _baskets(ledger)
     yield from _licences(ledger, now)
     yield from _royalties(ledger)
+    yield from _rewards(ledger)
     yield from _treasury(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
@@ -150,7 +152,7 @@ def packed(word: Any) -> Any:
 def _usage(ledger: Ledger) -> Iterator[Claim]:
     name, book = "UsageToken", ledger.usage
     yield Claim(1, "R2", name, "totalSupply", (), book.supply)
-    purses = {"DataMarket": 6, "Treasury": 3, "RoyaltyVault": 6}
+    purses = {"DataMarket": 6, "Treasury": 3, "RoyaltyVault": 6, "Rewards": 3}
     own = {ledger.suite.addresses[purse]: invariant for purse, invariant in purses.items()}
     for account in sorted(ledger.accounts() | set(own)):
         held = book.balances.get(account, 0)
@@ -327,6 +329,43 @@ def _royalties(ledger: Ledger) -> Iterator[Claim]:
     for account in sorted(ledger.accounts()):
         balance = book.balances.get(account, EarningsWord())
         yield Claim(2, "R19", name, "balance_word", (account,), packed(balance))
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _rewards(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "Rewards", ledger.rewards
+    for account in sorted(ledger.accounts()):
+        word = book.accounts.get(account, CreditWord())
+        yield Claim(7, "R25", name, "account_word", (account,), packed(word))
+    for (board, period, account), points in sorted(book.points.items()):
+        yield Claim(7, "R25", name, "points", (board, period, account), points)
+    for (board, period), top in sorted(book.tops.items()):
+        entries = [int(account, 16) | points << 160 for points, account in top]
+        entries += [0] * (TEN - len(entries))
+        yield Claim(7, "R25", name, "top", (board, period), entries)
+        given = (board, period) in book.awarded
+        yield Claim(7, "R25", name, "awarded", (board, period), given)
+    for number, offer in sorted(book.services.items()):
+        yield Claim(7, "R26", name, "service", (number,), offer)
+    # One more than is known: nobody redeemed in silence.
+    for voucher in range(1, len(book.vouchers) + 2):
+        found = book.vouchers.get(voucher)
+        yield Claim(7, "R26", name, "voucher_word", (voucher,), found.pack() if found else 0)
+    for recipient, listed in sorted(book.beneficiaries.items()):
+        yield Claim(7, "R25", name, "beneficiary", (recipient,), listed)
+    for badge, holder in sorted(book.badges.items()):
+        yield Claim(7, "R25", name, "donated", (badge,), badge in book.donated)
+        yield Claim(7, "R25", "BadgeToken", "ownerOf", (badge,), holder)
+    for record in ledger.registry.records:
+        told = book.outcomes.get(record, [])
+        yield Claim(7, "R27", name, "outcomes", (record,), len(told))
+        for place, outcome in enumerate(told):
+            yield Claim(7, "R27", name, "outcome_at", (record, place), outcome)
+    yield Claim(3, "R25", name, "budget", (), book.budget)
+    parameters = tuple(book.parameters[key] for key in ("donation", "least", "threshold"))
+    yield Claim(7, "R25", name, "parameters", (), parameters)
+    yield Claim(7, "R25", "BadgeToken", "minter", (), ledger.badges.minter)
+    yield Claim(7, "R29", "BadgeToken", "authority", (), ledger.badges.authority)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 

@@ -14,13 +14,14 @@ from typing import Any
 from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_utils import is_address, keccak
+from eth_utils import is_address, keccak, to_checksum_address
 
 from medtoken.chain.abi import Log, abi
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
 from medtoken.chain.words import (
     BooksWord,
     ConsentWord,
+    CreditWord,
     EarningsWord,
     Facts,
     HoldingWord,
@@ -38,7 +39,7 @@ from medtoken.chain.words import (
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput, ConsentRefused, ContractRefused, DeploymentError, WrongChain
 from medtoken.holding import Line, Step
-from medtoken.messages import Consent, Domain
+from medtoken.messages import Consent, Domain, Redemption
 
 
 @dataclass(frozen=True)
@@ -731,6 +732,85 @@ class RoyaltyVault(_Contract):
         return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
 
 
+class Rewards(_Contract):
+    """Credit, boards, services, outcomes (R25, R26, R27)."""
+
+    name = "Rewards"
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that redemptions, referrals and donations bind to."""
+        return Domain(self._node.chain_id, self.address)
+
+    def credit(self, account: str) -> CreditWord:
+        """An account's points, months in a row and next nonce."""
+        return CreditWord.unpack(int(self.read("account_word", account)))
+
+    def board(self, board: int, period: int) -> list[tuple[str, int]]:
+        """Account and points of a period's ten, highest first."""
+        found = [int(entry) for entry in self.read("top", board, period) if entry]
+        return [
+            (to_checksum_address((entry % 2**160).to_bytes(20)), entry >> 160) for entry in found
+        ]
+
+    def service(self, number: int) -> dict[str, Any]:
+        """A listed service: provider (zero: none), token, price and points."""
+        return dict(self.read("service", number))
+
+    def outcomes(self, record: bytes) -> list[dict[str, Any]]:
+        """What licensees stated that a record led to, oldest first."""
+        found = []
+        for place in range(int(self.read("outcomes", record))):
+            number = int(self.read("outcome_at", record, place))
+            told = self.find("OutcomeReported", number.to_bytes(32))
+            found.append(told[0][1].args)
+        return found
+
+    def count_record(
+        self, wallet: Wallet, custodian: int, tag: bytes, key: str | None = None
+    ) -> Receipt:
+        """Count a record for patient and custodian. Anybody may."""
+        return self.send(wallet, "count_record", custodian, tag, key=key)
+
+    def count_use(self, wallet: Wallet, ref: LicenceRef, key: str | None = None) -> Receipt:
+        """Count what a licence has settled. Anybody may."""
+        return self.send(wallet, "count_use", asdict(ref), key=key)
+
+    def nominate(
+        self, wallet: Wallet, board: int, period: int, account: str, key: str | None = None
+    ) -> Receipt:
+        """Put an account on a board. Anybody may, in the week after the period."""
+        return self.send(wallet, "nominate", board, period, account, key=key)
+
+    def award(self, wallet: Wallet, board: int, period: int, key: str | None = None) -> Receipt:
+        """Give a board its badges. Anybody may, once nominations have ended."""
+        return self.send(wallet, "award", board, period, key=key)
+
+    def redeem(
+        self, wallet: Wallet, redemption: Redemption, signature: bytes, key: str | None = None
+    ) -> Receipt:
+        """Bring a signed redemption to the chain."""
+        r = redemption
+        args = (r.account, r.service, r.price, r.deadline, signature)
+        return self.send(wallet, "redeem", *args, key=key)
+
+    def serve(self, wallet: Wallet, voucher: int, note: bytes, key: str | None = None) -> Receipt:
+        """Mark a voucher as served. Caller: its service's provider."""
+        return self.send(wallet, "serve", voucher, note, key=key)
+
+    def report_outcome(
+        self,
+        wallet: Wallet,
+        kind: int,
+        statement: bytes,
+        refs: list[LicenceRef],
+        key: str | None = None,
+    ) -> Receipt:
+        """State what the records of the wallet's own licences led to."""
+        values = [asdict(ref) for ref in refs]
+        return self.send(wallet, "report_outcome", kind, statement, values, key=key)
+
+
 # Contracts that credit accounts, and pay out against the account's signature over Withdrawal.
 Purse = DataMarket | RoyaltyVault
 
@@ -840,6 +920,7 @@ class Suite:
         self.royalties = RoyaltyVault(node, deployment)
         self.governance = GovernanceToken(node, deployment)
         self.storage = StorageRewards(node, deployment)
+        self.rewards = Rewards(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(
                 f"There is no contract at {self.market.address}, where the deployment record has "

@@ -344,6 +344,19 @@ class LicenceWord:
 
 
 @dataclass(frozen=True)
+class CreditWord(Word):
+    """``account_word`` of rewards: an account's credit (R25)."""
+
+    points: int = 0
+    records: int = 0  # that counted
+    month: int = 0  # the last one with points, of 30 days since 1970
+    run: int = 0  # months in a row
+    redemptions: int = 0  # the nonce of the next
+
+    layout = (("points", 64), ("records", 32), ("month", 32), ("run", 32), ("redemptions", 64))
+
+
+@dataclass(frozen=True)
 class ScaledWord(Word):
     """A word that keeps some of its amounts in a unit larger than the base unit."""
 

@@ -27,6 +27,7 @@ from medtoken.cli import (
     keeper,
     licence,
     record,
+    rewards,
     royalty,
     store,
     voucher,
@@ -53,6 +54,7 @@ for _command in (
     earnings.earnings,
     royalty.royalty,
     holding.holding,
+    rewards.rewards,
     audit.audit,
     demo.demo,
     keeper.keeper,
@@ -66,9 +68,10 @@ for _command in (
     copies.query,
     copies.mark,
     copies.trace,
+    rewards.outcomes,
 ):
     record.record.add_command(_command)
-for _verb in (*auction.VERBS, basket.basket, voucher.voucher):
+for _verb in (*auction.VERBS, basket.basket, voucher.voucher, rewards.outcome):
     licence.licence.add_command(_verb)
 
 

@@ -102,6 +102,9 @@ class Params:
     royalty_window: int
     storage: Mapping[str, int]  # the rules of storage rewards
     bonuses: tuple[tuple[int, int], ...]  # from so many paid calls on, bps
+    donation: int
+    least_use: int
+    badge_threshold: int
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -154,6 +157,9 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             royalty_window=int(data["royalty"]["challenge_window"]),
             storage={k: int(data["storage"][k]) for k in STORAGE_RULES},
             bonuses=tuple((int(n), int(bps)) for n, bps in data["storage"]["bonuses"]),
+            donation=int(data["rewards"]["donation"]),
+            least_use=int(data["rewards"]["least_use"]),
+            badge_threshold=int(data["rewards"]["badge_threshold"]),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -263,6 +269,23 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
         ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
+        Create("BadgeToken", (Ref("AccessManager"),)),
+        Create(
+            "Rewards",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("RecordRegistry"),
+                Ref("DataMarket"),
+                Ref("LicenceView"),
+                Ref("UsageToken"),
+                Ref("ContributionToken"),
+                Ref("GovernanceToken"),
+                Ref("BadgeToken"),
+            ),
+            proxied=True,
+            initialize=(params.donation, params.least_use, params.badge_threshold),
+        ),
         *_wiring(params),
         *_permissions(params, deployer),
     ]
@@ -278,7 +301,8 @@ def _wiring(params: Params) -> Iterator[Step]:
     yield Call(
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
-    for contract in ("DataMarket", "Treasury", "RoyaltyVault"):
+    yield Call("BadgeToken", "bindMinter", (Ref("Rewards"),), "rewards alone give badges")
+    for contract in ("DataMarket", "Treasury", "RoyaltyVault", "Rewards"):
         yield Call(
             "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"
         )

@@ -29,7 +29,7 @@ class Role(IntEnum):
     REGULATOR = 12  # declares public-health emergencies
     DESK = 13  # contracts that sell in other forms: auctions, baskets
     PRODUCTS = 14  # attests sales and milestones of products
-    COUNCIL = 15  # cancels rosters that are wrong, corrects what is due
+    COUNCIL = 15  # cancels rosters that are wrong, corrects what is due, attests feedback
 
 
 # contract → function → role that may call it
@@ -76,6 +76,9 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
         "waive": Role.COUNCIL,
         "pause": Role.GUARDIAN,
     },
+    "Rewards": {
+        "attest_feedback": Role.COUNCIL,
+    },
 }
 
 # Roles whose members another role names; all others are named by ADMIN.
@@ -86,4 +89,5 @@ CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
     Role.ADMISSION: ("DataMarket", "RoyaltyVault"),
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
     Role.DESK: ("AuctionHouse", "BasketDesk"),
+    Role.REDEMPTION: ("Rewards",),
 }

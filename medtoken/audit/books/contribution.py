@@ -27,6 +27,7 @@ class ContributionBook(Book):
         self.minter = ZERO_ADDRESS
         self.authority = ZERO_ADDRESS
         self._announced: deque[tuple[str, int]] = deque()
+        self._burns: deque[tuple[str, int]] = deque()  # that a redemption announced
         # (from, to, amount, balance of the sender before) until it turns out to be a recovery
         self._moves: deque[tuple[str, str, int, int]] = deque()
 
@@ -39,8 +40,20 @@ class ContributionBook(Book):
         """Say that this is about to be minted to its owner."""
         self._announced.append((owner, amount))
 
+    def announce_burn(self, holder: str, amount: int) -> None:
+        """Say that a redemption burns this (R26)."""
+        self._burns.append((holder, amount))
+
     def end_transaction(self) -> None:
-        """What was earned must have been minted, and what moved must have been a recovery."""
+        """What was earned or redeemed must have been minted or burned, what moved recovered."""
+        for holder, amount in self._burns:
+            self.journal.require(
+                False,
+                self.invariant,
+                "R26",
+                f"{holder} redeemed {amount} {self.symbol} that were never burned",
+            )
+        self._burns.clear()
         for owner, amount in self._announced:
             self.journal.require(
                 False,
@@ -87,6 +100,10 @@ class ContributionBook(Book):
             )
         if to == ZERO_ADDRESS:
             self.burned += amount
+            if self._burns:
+                due = self._burns.popleft()
+                text = f"who redeems {self.symbol}, and how much"
+                self.journal.expect(self.invariant, "R26", text, due, (sender, amount))
         else:
             self.balances[to] += amount
 

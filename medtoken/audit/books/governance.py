@@ -12,6 +12,7 @@ from eth_abi.exceptions import DecodingError
 from eth_utils import keccak, to_canonical_address, to_checksum_address
 
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
+from medtoken.audit.books.rewards import FEEDBACK, IDEA
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, PROTOCOL
 from medtoken.audit.journal import Event, Journal
@@ -35,6 +36,10 @@ _RESTRICTED = {
     ("GovernanceToken", "Recovered"): "recover",
     ("RecordRegistry", "InstitutionChanged"): "accredit",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
+    ("BadgeToken", "MinterBound"): "bindMinter",
+    ("Rewards", "BeneficiaryChanged"): "set_beneficiary",
+    ("Rewards", "ParameterChanged"): "set_parameter",
+    ("Rewards", "ServiceChanged"): "set_service",
     ("RoyaltyVault", "OptionVested"): "vest_option",
     ("RoyaltyVault", "RoyaltyWaived"): "waive",
     ("RoyaltyVault", "SalesAttested"): "attest_sales",
@@ -69,6 +74,8 @@ def restricted_function(event: Event) -> str | None:
             found = "release" if args["source"] == args["desk"] else "charge"
         case "DataMarket", "LicenceBought":
             found = "issue_licence" if args["payer"] != args["licensee"] else None
+        case "Rewards", "PointsEarned":
+            found = {FEEDBACK: "attest_feedback", IDEA: "adopt_idea"}.get(args["source"])
         case "RoyaltyVault", "ParameterChanged":
             found = _VAULT_SETTERS.get(args["name"])
         case "DataMarket" | "RoyaltyVault", "PauseChanged":

@@ -1,7 +1,7 @@
 """The data usage token (R2): balances, supply, standings, issuance.
 
-Whenever the market, the treasury or the royalty vault says that money moves, it announces here which
-transfer must follow; one out of them that nobody announced is a violation, and one into them a gift.
+Whenever the market, the treasury, the royalty vault or rewards say that money moves, it is announced
+here which transfer must follow; one out of them that nobody announced is a violation, one in a gift.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ class Announced:
 class UsageBook(Book):
     """Every DUT: who holds it, who may, and where it came from. Amounts in base units."""
 
-    def __init__(self, journal: Journal, market: str, treasury: str, vault: str) -> None:
+    def __init__(
+        self, journal: Journal, market: str, treasury: str, vault: str, rewards: str
+    ) -> None:
         """The addresses whose money is booked elsewhere too; ``vault`` is the royalty vault's."""
         super().__init__(journal)
         self.market = market
@@ -42,6 +44,7 @@ class UsageBook(Book):
             market: (6, "R15", "the market"),
             treasury: (3, "R16", "the reserve"),
             vault: (6, "R19", "the royalty vault"),
+            rewards: (3, "R25", "the budget of donations"),
         }
         self.balances: dict[str, int] = defaultdict(int)
         self.minted = 0

@@ -178,6 +178,31 @@ TABLE: dict[str, dict[str, Kind]] = {
         "set_rules": K.RESTRICTED,
         "set_bonuses": K.RESTRICTED,
     },
+    "Rewards": {
+        "initialize": K.ONCE,
+        "count_record": K.OPEN,
+        "count_use": K.OPEN,
+        "nominate": K.OPEN,
+        "award": K.OPEN,
+        "refer": K.SIGNED,
+        "direct_donation": K.SIGNED,
+        "redeem": K.SIGNED,
+        "fund": K.OWN,
+        "serve": K.OWN,
+        "report_outcome": K.OWN,
+        "attest_feedback": K.RESTRICTED,
+        "adopt_idea": K.RESTRICTED,
+        "set_service": K.RESTRICTED,
+        "set_beneficiary": K.RESTRICTED,
+        "set_parameter": K.RESTRICTED,
+    },
+    "BadgeToken": {
+        "transferFrom": K.NEVER,
+        "safeTransferFrom": K.NEVER,
+        "mint": K.BOUND,
+        "setAuthority": K.BOUND,
+        "bindMinter": K.RESTRICTED,
+    },
     "LicenceView": {},
     "LicenceToken": {
         "show": K.OPEN,
@@ -374,7 +399,9 @@ def test_nobody_initialises_again(bare: World, contract: str) -> None:
             _call(bare, contract, "initialize", who)
 
 
-@pytest.mark.parametrize("token", ["UsageToken", "ContributionToken", "GovernanceToken"])
+@pytest.mark.parametrize(
+    "token", ["UsageToken", "ContributionToken", "GovernanceToken", "BadgeToken"]
+)
 def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
     for name in bare.people.__dataclass_fields__:
         who = getattr(bare.people, name)
@@ -468,6 +495,27 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "claim_many": ((NONE, [stranger]), "royalty: not a member yet"),
             "return_option": ((NONE, stranger, NONE), "option: unknown option"),
             "follow_levy": ((), "royalty: the levy is the same"),
+        },
+        "Rewards": {
+            "count_record": ((1, NONE), "rewards: nothing was minted for the record"),
+            "count_use": (
+                (ref | {"licensee": str(stranger)},),
+                "rewards: unknown licence",
+            ),
+            "nominate": ((0, 1, stranger), "rewards: not the time of nominations"),
+            "award": ((0, 1), "rewards: nobody is on the board"),
+            "refer": ((patient, stranger, late, b"", b""), not_owner),
+            "direct_donation": ((1, stranger, late, b""), "rewards: not a listed beneficiary"),
+            "redeem": ((patient, 1, 1, late, b""), "rewards: no such service"),
+            "fund": ((1,), f"ERC20InsufficientAllowance({world.suite['Rewards'].address}, 0, 1)"),
+            "serve": ((1, NONE), "rewards: not the caller's voucher"),
+            "report_outcome": ((1, b"\1" * 32, [ref]), "rewards: not the caller's licence"),
+        },
+        "BadgeToken": {
+            "transferFrom": ((licensee, stranger, 1), "ERC721NonexistentToken(1)"),
+            "safeTransferFrom": ((licensee, stranger, 1, b""), "ERC721NonexistentToken(1)"),
+            "mint": ((stranger, 1), "badge: only the bound minter mints"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
         },
         "LicenceToken": {
             "show": ((ref | {"licensee": str(stranger)},), "licence token: unknown licence"),

@@ -19,6 +19,7 @@ from support.desks import Desks, items
 from support.evm import Evm
 from support.holdings import Shelf
 from support.recording import EvmChain, RecordingEvm
+from support.rewards import Stage as Rewards
 from support.royalties import REASON, Stage
 from support.world import (
     DAY,
@@ -150,6 +151,7 @@ def story(w: Desks) -> SimpleNamespace:
     _second_market(w, records, marks)
     _later_royalties(w, marks)
     _storage(w)
+    _rewards(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -555,6 +557,55 @@ def _royalties(w: World, marks: dict[str, object]) -> None:
     marks.update(
         stage=stage, study=study, other_study=other, wrong_study=wrong, milestones=milestones
     )
+
+
+def _rewards(w: World, marks: dict[str, object]) -> None:
+    """Points of every source, boards, badges, a donation, vouchers, outcomes (R25–R27)."""
+    p, stage = w.people, Rewards(w)
+    rewards, house = stage.rewards, p.stranger  # the custodian moved there
+    stage.to_month()
+    first = stage.month
+    for month in range(6):
+        stage.count(sender=house)
+        if month < 5:
+            stage.to_month()
+    stage.count(owner=str(p.other_patient), sender=house)
+    fresh = [w.record(sender=house) for _ in range(2)]
+    one = stage.used(record=fresh[0], agreement=b"\7" * 32)
+    two = stage.used(record=fresh[1], agreement=b"\7" * 32, sender=p.other_licensee)
+    stage.count_use(one)
+    stage.count_use(two)
+    rewards.attest_feedback(p.patient, b"\5" * 32, sender=p.council)
+    w.as_timelock(rewards, "adopt_idea", p.other_patient, b"\6" * 32)
+    stage.refer(p.patient, p.other_patient)
+    outcome = rewards.report_outcome(2, b"\7" * 32, [one], sender=p.licensee)
+    rewards.report_outcome(3, b"\x08" * 32, [one], sender=p.licensee)
+    month = stage.month
+    stage.to_month()
+    for who in (p.other_patient, p.patient):
+        rewards.nominate(0, month, who, sender=p.stranger)
+    rewards.nominate(2, month, house, sender=p.stranger)
+    stage.world.evm.warp(WEEK)
+    for board in (0, 2):
+        rewards.award(board, month, sender=p.stranger)
+    badge = stage.badge(0, month)
+    w.dut.approve(rewards.address, 1000 * DUT, sender=p.licensee)
+    rewards.fund(300 * DUT, sender=p.licensee)
+    for listed in (True, False, True):
+        w.as_timelock(rewards, "set_beneficiary", p.exchange, listed)
+    holder = stage.badges.ownerOf(badge)
+    stage.donate(badge, p.exchange, next(a for a in (p.patient, p.other_patient) if a == holder))
+    stage.service()
+    stage.service(price=4 * DUT)
+    stage.service(2, price=0, points=30)
+    stage.redeem(p.patient, price=4 * DUT)
+    voucher = stage.redeem(p.patient, service=2, price=0)
+    stage.service(3, token=1, price=1000, provider=str(house))
+    stage.redeem(p.other_custodian, service=3, price=1000)
+    rewards.serve(voucher, b"\x09" * 32, sender=p.other_custodian)
+    w.as_timelock(rewards, "set_parameter", "least", 11 * DUT)
+    w.dut.transfer(rewards.address, 19, sender=p.licensee)
+    marks.update(rewards=stage, badge=badge, outcome=outcome, led=one, first_month=first)
 
 
 def _later_royalties(w: World, marks: dict[str, object]) -> None:

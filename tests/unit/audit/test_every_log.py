@@ -60,6 +60,11 @@ UNTOLD = {
     "RoyaltyVault.SalesAttested.evidence",
     "RoyaltyVault.StudyCancelled.reason",
     "RoyaltyVault.StudySealed.manifest",
+    # what licensees state and providers note, and a list that was changed again
+    "Rewards.BeneficiaryChanged.listed",
+    "Rewards.OutcomeReported.kind",
+    "Rewards.OutcomeReported.statement",
+    "Rewards.VoucherServed.note",
     # who sent what the timelock, or somebody with a role, may send
     "TimelockController.RoleGranted.sender",
     "TimelockController.RoleRevoked.sender",
@@ -88,6 +93,7 @@ UNSEEN = {
     "AuctionHouse.AuctionWithdrawn": 1,
     # of the deployment: the first auction was opened after others
     "AuctionHouse.TermsChanged": 1,
+    "Rewards.BeneficiaryChanged": 2,
     "RoyaltyVault.OptionGranted": 1,
     "RoyaltyVault.StudySealed": 2,
     "AccessManager.OperationScheduled": 1,

@@ -45,6 +45,9 @@ def test_every_event_that_changes_the_ledger_is_in_the_story(honest) -> None:
         "GovernanceToken.Approval",
         "GovernanceToken.DelegateChanged",
         "GovernanceToken.EIP712DomainChanged",
+        "BadgeToken.Approval",
+        "BadgeToken.ApprovalForAll",
+        "BadgeToken.Unlocked",
         "LicenceToken.Approval",
         "LicenceToken.ApprovalForAll",
         "LicenceToken.Unlocked",
@@ -70,7 +73,7 @@ def test_the_books_are_what_the_contracts_say(honest, report) -> None:
     assert market["earnings"][p.patient]["earned"] == str(world.earned(p.patient))
     assert market["earnings"][p.patient]["withdrawn"] == str(5 * DUT)
     assert market["licensees"][p.licensee]["deposit"] == str(world.deposit_of(p.licensee))
-    gifts = {"DataMarket": "11", "Treasury": "13", "RoyaltyVault": "17"}
+    gifts = {"DataMarket": "11", "Treasury": "13", "RoyaltyVault": "17", "Rewards": "19"}
     assert ledger["dut"]["gifts"] == {world.suite[k].address: v for k, v in gifts.items()}
     licence = market["licences"]["0x" + world.licence_id(honest.names.metered).hex()]
     assert (licence["used"], licence["settled_units"], licence["uses"]) == (17, 17, 4)

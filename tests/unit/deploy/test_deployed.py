@@ -11,6 +11,7 @@ from support.world import (
     MILLION,
     NONE,
     RATES_FIELDS,
+    ZERO,
     World,
     pack,
     reverts,
@@ -25,7 +26,10 @@ from medtoken.deploy.roles import Role
 # Slots of ERC-1967.
 IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382BBC
 ADMIN = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
-PROXIED = ["DataMarket", "RecordRegistry", "RoyaltyVault", "StorageRewards", "Tariff", "Treasury"]
+PROXIED = [
+    *("DataMarket", "RecordRegistry", "Rewards", "RoyaltyVault", "StorageRewards", "Tariff"),
+    "Treasury",
+]
 
 
 def _at(world: World, name: str, slot: int) -> str:
@@ -39,6 +43,10 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
     return {
         "DataMarket": (deployer, manager, dut, registry, treasury, world.tariff.address),
         "RecordRegistry": (deployer, manager, dct),
+        "Rewards": (
+            *(deployer, manager, registry, world.market.address, world.view.address),
+            *(dut, dct, world.gt.address, world.suite["BadgeToken"].address),
+        ),
         "RoyaltyVault": (deployer, manager, dut, registry, treasury, world.market.address),
         "StorageRewards": (deployer, manager, world.gt.address, registry, world.market.address),
         "Tariff": (deployer, manager, registry),
@@ -51,6 +59,7 @@ def _initialization(name: str) -> tuple[object, ...]:
     return {
         "DataMarket": (rates, "0x" + "11" * 20, 3 * DAY, b"\1" * 32),
         "RecordRegistry": ([1000] * 8, 20),
+        "Rewards": (100 * DUT, 10 * DUT, 30),
         "RoyaltyVault": (100, 7 * DAY),
         "StorageRewards": (
             {"threshold": 60, "samples": 44, "gap": DAY, "window": DAY, "price": DUT},
@@ -91,7 +100,10 @@ def test_the_pieces_are_wired(bare: World) -> None:
     assert bare.dct.minter() == bare.registry.address
     assert bare.gt.minter() == bare.storage.address
     vault = bare.suite["RoyaltyVault"]
-    for contract in (bare.market, bare.treasury, vault):
+    rewards = bare.suite["Rewards"]
+    assert rewards.parameters() == (100 * DUT, 10 * DUT, 30)
+    assert bare.suite["BadgeToken"].minter() == rewards.address
+    for contract in (bare.market, bare.treasury, vault, rewards):
         assert bare.dut.standing(contract.address) == 2
     holds_none = (bare.registry, bare.manager, bare.timelock, bare.dct, bare.dut, bare.tariff)
     for contract in (*holds_none, bare.view, bare.token, bare.gt, bare.storage):

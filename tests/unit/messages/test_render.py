@@ -9,7 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medtoken import vocabulary
-from medtoken.messages import Consent, Revocation, StorageWitness, Voucher, Withdrawal
+from medtoken.messages import (
+    Consent,
+    Donation,
+    Redemption,
+    Referral,
+    Revocation,
+    StorageWitness,
+    Voucher,
+    Withdrawal,
+)
 
 DUT = 10**18
 PATIENT = "0x4fE63778E7162489E1fbE170E9E7A3e9E27e887c"
@@ -201,3 +210,12 @@ def test_a_witness_reads_what_it_confirms() -> None:
         f"You confirm that the sealed bytes of the record 0x{'12' * 32}, 1,048,576 of them, have the "
         f"chunk root 0x{'34' * 32}. Its custodian can then prove that it stores them."
     )
+
+
+def test_what_rewards_have_signed_says_what_it_costs_and_that_it_stays() -> None:
+    one, two = "0x" + "11" * 20, "0x" + "22" * 20
+    said = Redemption(one, 3, 5 * DUT, 0, 1_800_000_000).render()
+    assert said.startswith("5 of your tokens are burned, for good, for service 3, by ")
+    said = Referral(one, two, 1_800_000_000).render()
+    assert said.startswith(f"{two} was brought by {one}. This joins the two accounts in public")
+    assert f"goes to {two}, by " in Donation(7, two, 1_800_000_000).render()

@@ -21,7 +21,10 @@ from medtoken import artifacts
 from medtoken.messages import (
     Consent,
     Domain,
+    Donation,
     Message,
+    Redemption,
+    Referral,
     Revocation,
     StorageWitness,
     Voucher,
@@ -33,6 +36,9 @@ DATA = json.loads(FILE.read_text(encoding="utf-8"))
 VECTORS = DATA["vectors"]
 KINDS: dict[str, type[Message]] = {
     "Consent": Consent,
+    "Donation": Donation,
+    "Redemption": Redemption,
+    "Referral": Referral,
     "Revocation": Revocation,
     "StorageWitness": StorageWitness,
     "Voucher": Voucher,
