@@ -98,7 +98,7 @@ UNSEEN = {
     "RoyaltyVault.StudySealed": 2,
     "AccessManager.OperationScheduled": 1,
     "TimelockController.CallScheduled": 1,
-    "AccessManager.RoleGranted": 2,
+    "AccessManager.RoleGranted": 3,
 }
 
 

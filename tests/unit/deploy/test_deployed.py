@@ -11,7 +11,6 @@ from support.world import (
     MILLION,
     NONE,
     RATES_FIELDS,
-    ZERO,
     World,
     pack,
     reverts,
