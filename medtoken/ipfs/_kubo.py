@@ -37,7 +37,7 @@ _CODECS = {Codec.RAW: "raw", Codec.DAG_PB: "dag-pb"}
 # Every parameter on which a CID depends: the daemon's configuration can change each default, and
 # the client library sends raw-leaves=false unless told otherwise.
 _FILE = {"raw_leaves": True, "cid_version": 1, "chunker": f"size-{LEAF_SIZE}"}
-_MORE = {"hash": "sha2-256", "max-file-links": MAX_LINKS, "inline": False, "pin-name": PIN_NAME}
+_MORE = {"hash": "sha2-256", "max-file-links": MAX_LINKS, "inline": False}
 
 
 class KuboStore:
@@ -98,6 +98,11 @@ class KuboStore:
     def add_file(self, stream: Readable, progress: Progress | None = None) -> CID:
         """See ``Store``. Blocks that an interrupted call has left there are not sent again.
 
+        Kubo takes an upload that breaks off for a file that ends there, and would pin that; so it
+        pins nothing until it was asked to, when the whole is there under the CID computed here.
+        Until then its garbage collection, where it was turned on, may take blocks away: a
+        StoreError, and the call can be repeated.
+
         Memory: a few MiB whatever the size. IntegrityError names a daemon that arrives at another
         CID than the bytes have.
         """
@@ -109,7 +114,7 @@ class KuboStore:
             try:
                 with self._asking("adding a file"):
                     answer = self._client.add(
-                        feed, **_FILE, opts=dict(_MORE), timeout=(_CONNECT, _ADDED)
+                        feed, **_FILE, pin=False, opts=dict(_MORE), timeout=(_CONNECT, _ADDED)
                     )
                     given = str(answer["Hash"])
             except StoreError:
@@ -118,9 +123,8 @@ class KuboStore:
                 raise
             cid = feed.finish()
         if given != str(cid):
-            with contextlib.suppress(StoreError), self._asking("unpinning"):
-                self._client.pin.rm(given)
             raise IntegrityError(f"{self.name} says {given} for a file whose CID is {cid}")
+        self._pin(cid)
         return cid
 
     def open(self, cid: CID) -> BlockReader:
