@@ -101,7 +101,7 @@ bench-meter: setup ## Measure the off-chain meters on one core into build/bench/
 	@$(BIN)/python scripts/bench_meter.py --out build/bench/meter.json $(ARGS)
 
 bench-royalty: build setup-dev ## Pay studies of 10, 1,000 and 1,000,000 contributors into build/bench/royalty.json
-	@$(BIN)/python scripts/simulate_royalty.py --out build/bench/royalty.json $(ARGS)
+	@$(BIN)/python scripts/bench_royalty.py --out build/bench/royalty.json $(ARGS)
 
 dist: build ## Build the wheel, with the compiled contracts in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

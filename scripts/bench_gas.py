@@ -9,7 +9,6 @@ with 1 when an operation is over its target, and with a sentence when something 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -17,8 +16,9 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from gas import ocean, table
-from gas.ours import Bench
+from _bench import report
+from _bench.gas import ocean, table
+from _bench.gas.ours import Bench
 
 from medtoken.chain.devnet import anvil
 from medtoken.demo.people import deploy_devnet
@@ -52,10 +52,7 @@ def main() -> int:
         return error.exit_code
     operations = result["operations"]
     print(table.text(operations))
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {out}")
+    report.write(args.out, result)
     if args.markdown:
         Path(args.markdown).write_text(table.markdown(result), encoding="utf-8")
         print(f"shown in {args.markdown}")

@@ -9,7 +9,6 @@ stands beside it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -18,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from _bench import report
 
 from medtoken.chain.contracts import LicenceRef
 from medtoken.messages import Domain
@@ -131,10 +132,7 @@ def main() -> int:
             f"{name:18} {row['per_core_second']:>9,} a second of one core, target "
             f"{row['target']:>7,}  {met}"
         )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {out}")
+    report.write(args.out, result)
     return 0
 
 

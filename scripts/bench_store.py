@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import random
 import secrets
@@ -29,6 +28,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from _bench import report
 from support.kubo import Daemon, daemon, find_kubo
 
 from medtoken.ipfs import LEAF_SIZE, MAX_LINKS, EmbeddedStore, KuboStore, file_cid
@@ -204,8 +204,6 @@ def main() -> int:
             f"{name:22} {row['median']:>9,.2f} {row['best']:>9,.2f} {row['unit']:5} "
             f"{row['target'] or '':>7} {verdict}"
         )
-    out = Path(args.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
     machine = {
         "mib": args.mib,
         "rounds": args.rounds,
@@ -215,8 +213,7 @@ def main() -> int:
             [program, "version", "--number"], capture_output=True, text=True, check=True
         ).stdout.strip(),
     }
-    out.write_text(json.dumps({"run": machine, **result}, indent=2) + "\n", encoding="utf-8")
-    print(f"written to {out}")
+    report.write(args.out, {"run": machine, **result})
     return 0
 
 

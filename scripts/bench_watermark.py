@@ -29,6 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import numpy as np
 import numpy.typing as npt
 import pydicom
+from _bench import report
 
 from medtoken.demo.fixtures import _locate
 from medtoken.marking import THRESHOLD, mark_file, trace_file
@@ -394,9 +395,7 @@ def main() -> None:
             print(name, json.dumps({k: v for k, v in result.items() if k != "attacks"}))
             for attack, cell in result["attacks"].items():
                 print(f"  {attack:48} {cell}")
-    out = Path(options.out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(results, indent=1) + "\n")
+    report.write(options.out, results)
 
 
 if __name__ == "__main__":

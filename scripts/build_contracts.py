@@ -8,8 +8,9 @@ and runs under Node (``scripts/solc``). What counts as deployable:
 - ``contracts/tokens/*.sol``, ``contracts/governance/*.sol``: every concrete contract they define;
 - ``contracts/standards/*.sol``: every concrete contract they import by name.
 
-A file is compiled again only when it, something it imports, or a compiler has changed. Files that
-compile are written even when another one fails, so one broken contract does not hold up the rest.
+A file is compiled again only when it, something it imports, a compiler, or an artifact that was made
+of it has changed. Files that compile are written even when another one fails, so one broken contract
+does not hold up the rest.
 
 ``metadata.bytecodeHash`` is ``none``: the bytecode then depends on the code and the settings alone,
 not on comments or on the path of a source file, so anybody who rebuilds a release gets the same
@@ -61,7 +62,7 @@ SOLIDITY_OUTPUT = [
     "evm.methodIdentifiers",
     "storageLayout",
 ]
-STATE_VERSION = 1  # raise it when this script writes artifacts differently
+STATE_VERSION = 2  # raise it when this script writes artifacts differently
 
 
 class BuildError(Exception):
@@ -87,6 +88,10 @@ class Result:
 
 def sha256_file(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def artifact_path(name: str) -> Path:
+    return ARTIFACTS / f"{name}.json"
 
 
 def relative(path: Path) -> str:
@@ -287,10 +292,9 @@ def fresh(job: Job, done: dict[str, Any]) -> bool:
     """Whether the last build of this job still stands."""
     if done.get("compiler") != job.compiler or done.get("sources") != job.sources:
         return False
-    if not all((ARTIFACTS / f"{name}.json").is_file() for name in done["artifacts"]):
-        return False
-    inputs: dict[str, str] = done["inputs"]
-    return all((ROOT / p).is_file() and sha256_file(ROOT / p) == h for p, h in inputs.items())
+    hashes = {ROOT / path: digest for path, digest in done["inputs"].items()}
+    hashes |= {artifact_path(name): digest for name, digest in done["artifacts"].items()}
+    return all(path.is_file() and sha256_file(path) == h for path, h in hashes.items())
 
 
 def write_atomically(path: Path, text: str) -> None:
@@ -304,21 +308,26 @@ def load_state() -> dict[str, Any]:
         state = json.loads(STATE.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    return dict(state["jobs"]) if state.get("version") == STATE_VERSION else {}
+    jobs: dict[str, Any] = state.get("jobs", {})
+    if state.get("version") == 1:  # it only named the artifacts: what is there counts as built
+        for done in jobs.values():
+            paths = {name: artifact_path(name) for name in done["artifacts"]}
+            done["artifacts"] = {n: sha256_file(p) if p.is_file() else "" for n, p in paths.items()}
+        return jobs
+    return jobs if state.get("version") == STATE_VERSION else {}
 
 
 def save(job: Job, result: Result, state: dict[str, Any]) -> None:
-    names = []
+    hashes = {}
     for artifact in result.artifacts:
-        names.append(artifact["name"])
-        write_atomically(
-            ARTIFACTS / f"{artifact['name']}.json", json.dumps(artifact, indent=1) + "\n"
-        )
+        path = artifact_path(artifact["name"])
+        write_atomically(path, json.dumps(artifact, indent=1) + "\n")
+        hashes[artifact["name"]] = sha256_file(path)
     state[job.key] = {
         "compiler": job.compiler,
         "sources": job.sources,
         "inputs": result.inputs,
-        "artifacts": names,
+        "artifacts": hashes,
     }
 
 

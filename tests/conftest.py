@@ -11,6 +11,7 @@ from hypothesis import settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # `support` is a package of helpers, not of tests
 
+from support.desks import TAIWAN, Desks
 from support.evm import Contract, Evm
 from support.world import People, World, people
 
@@ -28,6 +29,11 @@ def _settled_in() -> World:
     return World().settle_in()
 
 
+@pytest.fixture(scope="session")
+def _desks() -> Desks:
+    return Desks(TAIWAN).settle_in()
+
+
 @pytest.fixture
 def bare(_deployed: World) -> Iterator[World]:
     """The suite as the deployment leaves it: roles are held, nobody has done anything."""
@@ -40,6 +46,13 @@ def world(_settled_in: World) -> Iterator[World]:
     """The suite with accredited institutions and licensees who have a deposit."""
     with _settled_in.evm.anchor():
         yield _settled_in
+
+
+@pytest.fixture
+def desks(_desks: Desks) -> Iterator[Desks]:
+    """The suite as ``world`` has it, with what auctions and baskets need; records are in Taiwan."""
+    with _desks.evm.anchor():
+        yield _desks
 
 
 @pytest.fixture

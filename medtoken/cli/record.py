@@ -19,6 +19,13 @@ from medtoken.vocabulary import Tier
 
 _PASSPHRASE = "MEDTOKEN_CRYPT4GH_PASSPHRASE"  # noqa: S105  # the name of a variable
 _TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
+looking_elsewhere = click.option(
+    "--from",
+    "sources",
+    multiple=True,
+    metavar="SOURCE",
+    help="Where else to look for blocks: a daemon's multiaddress, a gateway's URL, a CAR file.",
+)
 
 
 @click.group()
@@ -244,13 +251,7 @@ def show(context: Context, record_id: bytes) -> None:
 @record.command("open")
 @click.argument("licence_id", metavar="LICENCE", type=WORD)
 @click.argument("destination", type=click.Path(dir_okay=False))
-@click.option(
-    "--from",
-    "sources",
-    multiple=True,
-    metavar="SOURCE",
-    help="Where else to look for blocks: a daemon's multiaddress, a gateway's URL, a CAR file.",
-)
+@looking_elsewhere
 @common
 @storing
 def open_(context: Context, licence_id: bytes, destination: str, sources: tuple[str, ...]) -> None:
@@ -288,13 +289,7 @@ def open_(context: Context, licence_id: bytes, destination: str, sources: tuple[
     help="Secret key file to write it with, so that recipients can tell whose it is; "
     f"its passphrase is taken from ${_PASSPHRASE}.",
 )
-@click.option(
-    "--from",
-    "sources",
-    multiple=True,
-    metavar="SOURCE",
-    help="Where else to look for blocks: a daemon's multiaddress, a gateway's URL, a CAR file.",
-)
+@looking_elsewhere
 @common
 @storing
 def export(

@@ -9,7 +9,6 @@ from ._cohort import UNIT, Rule, Scope, contributions, weights
 from ._ledger import Pool
 from ._manifest import Manifest, check
 from ._roster import Roster, leaf
-from ._simulation import simulate
 from ._source import read_logs
 
 __all__ = [
@@ -25,6 +24,5 @@ __all__ = [
     "join_batches",
     "leaf",
     "read_logs",
-    "simulate",
     "weights",
 ]

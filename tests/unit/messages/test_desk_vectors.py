@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -36,19 +35,6 @@ IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382
 
 Vector = dict[str, Any]
 every_vector = pytest.mark.parametrize("vector", VECTORS, ids=[v["name"] for v in VECTORS])
-
-
-@pytest.fixture(scope="module")
-def _desks() -> Desks:
-    made = Desks()
-    made.settle_in()
-    return made
-
-
-@pytest.fixture
-def desks(_desks: Desks) -> Iterator[Desks]:
-    with _desks.evm.anchor():
-        yield _desks
 
 
 def _fields(vector: Vector) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import secrets
 
 from eth_utils import to_checksum_address
 
-from gas.table import Cost, cost
+from _bench.gas.table import Cost, cost
 from medtoken.chain.contracts import (
     Draft,
     LicenceRef,

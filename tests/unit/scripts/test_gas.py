@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import bench_gas
 import pytest
-from gas import ocean
-from gas.table import ROWS, Cost, collect, markdown, over_target, text
+from _bench.gas import ocean
+from _bench.gas.table import ROWS, Cost, collect, markdown, over_target, text
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "gas.md"
 OURS = {name: Cost(30_000, 100) for name, row in ROWS.items() if row.sent}

@@ -1,29 +1,40 @@
-"""Studies of any size on a real chain: what is paid in and claimed costs the same, and sums to the unit.
+#!/usr/bin/env python3
+"""Royalties of studies with ten, a thousand and a million contributors, on a private Anvil.
 
-Everybody's share is computed; a sample is proven and credited on the chain and must get exactly that.
+What is paid in and claimed costs the same whatever the size, and sums to the base unit: everybody's share
+is computed; payments, and the proofs and claims of a sample, are real transactions that must credit
+exactly that. Ends with an error when one base unit is missing, else writes costs and sums.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import random
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from _bench import report
+
 from medtoken.chain.contracts import RoyaltyVault, Suite, study_id
+from medtoken.chain.devnet import anvil
 from medtoken.chain.node import Receipt
-from medtoken.demo.people import Cast
+from medtoken.demo.people import Cast, deploy_devnet
 from medtoken.errors import InvariantViolated
+from medtoken.home import Home
 from medtoken.merkle import verify
 from medtoken.messages import DUT
-from medtoken.royalty._batches import MAX_CLAIMS, claim_batches, join_batches
-from medtoken.royalty._cohort import Rule
+from medtoken.royalty import Roster, Rule, claim_batches, join_batches, leaf
+from medtoken.royalty._batches import MAX_CLAIMS
 from medtoken.royalty._ledger import dust, share
-from medtoken.royalty._roster import Roster, leaf
 
 # What the product sells in each period: odd amounts, so that nothing divides evenly.
 SALES = (1_234_567 * DUT + 1, 89_012_345 * DUT // 7, 3_333_333 * DUT + 10**17)
@@ -229,3 +240,35 @@ def _peak() -> int:
     """The process's largest memory so far, MB."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most // (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", default="build/bench/royalty.json")
+    parser.add_argument("--contributors", type=int, default=1_000_000, metavar="N")
+    args = parser.parse_args()
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder, anvil() as node:
+        suite, people = deploy_devnet(node, Home(folder), lambda line: None)
+        sizes = (10, 1_000, args.contributors)
+        result = simulate(suite, people, sizes, progress=print)
+    result["seconds"] = round(time.perf_counter() - started, 1)
+    print(
+        f"{'contributors':>12} {'pay in':>8} {'claim':>8} {'of 100':>8} {'first':>8} {'of 50':>8}"
+    )
+    for f in result["sizes"]:
+        gas = f["gas"]
+        names = ("pay_in", "claim", "claim_batch_each", "first_claim", "first_claim_batch_each")
+        shown = " ".join(f"{gas[n]:>8,}" for n in names)
+        print(f"{f['contributors']:>12,} {shown}")
+    last = result["sizes"][-1]["conservation"]
+    print(
+        f"dust of the last pot: {last['dust_carried'][-1]} base units of {last['pots'][-1]}; "
+        f"{result['seconds']} s, {result['peak_memory_mb']} MB"
+    )
+    report.write(args.out, result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

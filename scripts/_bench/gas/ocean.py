@@ -17,7 +17,7 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 from eth_utils import keccak, to_bytes
 
-from gas.table import Cost, cost
+from _bench.gas.table import Cost, cost
 from medtoken.chain.abi import Abi, Log
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
 from medtoken.demo.people import Cast

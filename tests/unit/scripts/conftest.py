@@ -1,4 +1,4 @@
-"""The benchmarks are scripts, not part of the package."""
+"""Scripts are not part of the package, nor a package of their own."""
 
 from __future__ import annotations
 
