@@ -125,3 +125,9 @@ class SourceError(MedtokenError):
     """A hospital's FHIR or DICOMweb server cannot be read, or answers as its standard forbids."""
 
     exit_code = 21
+
+
+class ProofFailed(MedtokenError):
+    """What a node said does not hash to what it must: it lies, or it is on another chain."""
+
+    exit_code = 22

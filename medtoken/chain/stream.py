@@ -1,0 +1,299 @@
+"""JSON-RPC by the byte: many requests to one node over HTTP, WebSocket or IPC, several in flight.
+
+``medtoken.chain.node`` asks single questions and turns the answers into objects; this client is for
+whoever reads a chain from end to end. It hands on the response as it came, so that the caller can
+decode the few columns it wants. Nothing here interprets what a node says beyond JSON-RPC itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+from collections import deque
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from medtoken.errors import BadInput, MedtokenError, NodeUnreachable
+
+T = TypeVar("T")
+Request = tuple[str, tuple[Any, ...]]
+
+# More than one node's whole answer ever was; a node that sends without end is cut off here.
+_LARGEST = 1 << 30
+
+
+class NodeRefused(MedtokenError):
+    """A node answered with a JSON-RPC error: it will not, or cannot, serve this request."""
+
+    exit_code = 8
+
+    def __init__(self, url: str, method: str, code: int, message: str) -> None:
+        """``code`` and ``message`` are the node's own."""
+        super().__init__(f"The node at {url} refused {method}: {message} ({code}).")
+        self.code = code
+        self.message = message
+
+
+class _Error(msgspec.Struct):
+    code: int = 0
+    message: str = ""
+
+
+class _Failure(msgspec.Struct):
+    error: _Error | None = None
+
+
+class _Wire(Protocol):
+    """One connection: what is sent first is answered first."""
+
+    def send(self, payload: bytes) -> None: ...
+    def receive(self) -> bytes: ...
+    def close(self) -> None: ...
+
+
+class Client:
+    """A node that is asked for much. Use as a context manager, or ``close`` it."""
+
+    def __init__(self, url: str, *, timeout: float = 30.0, in_flight: int = 2) -> None:
+        """``url``: http(s)://, ws(s)://, or the path of an IPC socket. ``timeout``: seconds of silence.
+
+        Raises BadInput for an address of another kind, NodeUnreachable when nothing is there.
+        """
+        self.url = url
+        self._timeout = timeout
+        # The node works on the next request while we decode the answer to the last.
+        self._wires = [_connect(url, timeout) for _ in range(in_flight)]
+        self._next = 0
+
+    def __enter__(self) -> Client:
+        """Itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        for wire in self._wires:
+            with contextlib.suppress(Exception):
+                wire.close()
+
+    def ask(self, method: str, *params: Any, type: type[T]) -> T:  # noqa: A002 (as msgspec names it)
+        """One request, its ``result`` decoded as ``type``.
+
+        Raises NodeRefused for a JSON-RPC error, NodeUnreachable for silence or nonsense.
+        """
+        answer = next(self.stream([(method, params)]))
+        return self.result(answer, type)
+
+    def result(self, answer: bytes, type: type[T]) -> T:  # noqa: A002
+        """The ``result`` of an answer as ``type``. Raises NodeUnreachable where it is something else."""
+        try:
+            return msgspec.json.decode(answer, type=_result_of(type)).result
+        except msgspec.DecodeError as error:
+            raise NodeUnreachable(
+                f"The node at {self.url} gave no usable answer: {error}."
+            ) from None
+
+    def stream(self, requests: Iterable[Request]) -> Iterator[bytes]:
+        """The answers to many requests, in their order, each a whole JSON-RPC response.
+
+        As many requests are under way at a time as there are connections. A JSON-RPC error raises
+        NodeRefused; the answers before it were given, those after it are thrown away.
+        """
+        waiting: deque[tuple[_Wire, str]] = deque()
+        try:
+            for method, params in requests:
+                if len(waiting) == len(self._wires):
+                    yield self._answer(*waiting.popleft())
+                wire = self._wires[self._next]
+                self._next = (self._next + 1) % len(self._wires)
+                payload = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+                with self._translated():
+                    wire.send(msgspec.json.encode(payload))
+                waiting.append((wire, method))
+            while waiting:
+                yield self._answer(*waiting.popleft())
+        finally:
+            # What is still under way would be taken for the answer to a later request.
+            for wire, _ in waiting:
+                self._renew(wire)
+
+    def _answer(self, wire: _Wire, method: str) -> bytes:
+        try:
+            with self._translated():
+                answer = wire.receive()
+        except NodeUnreachable:
+            self._renew(wire)
+            raise
+        # An error is short; a long answer is not looked at twice.
+        if len(answer) < 4096 and b'"error"' in answer:
+            with contextlib.suppress(msgspec.DecodeError):
+                error = msgspec.json.decode(answer, type=_Failure).error
+                if error is not None:
+                    raise NodeRefused(self.url, method, error.code, error.message)
+        return answer
+
+    def _renew(self, wire: _Wire) -> None:
+        """Give up a connection for a new one, which is opened when it is first used."""
+        with contextlib.suppress(Exception):
+            wire.close()
+        self._wires[self._wires.index(wire)] = _Later(self.url, self._timeout)
+
+    @contextlib.contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except TimeoutError:
+            raise NodeUnreachable(
+                f"The node at {self.url} was silent for {self._timeout:g} s."
+            ) from None
+        except (OSError, http.client.HTTPException, EOFError) as error:
+            raise NodeUnreachable(
+                f"The node at {self.url} broke off ({type(error).__name__})."
+            ) from None
+
+
+_RESULTS: dict[Any, Any] = {}
+
+
+def _result_of(kind: Any) -> Any:
+    """The envelope of a response whose result is of a kind."""
+    if kind not in _RESULTS:
+        _RESULTS[kind] = msgspec.defstruct("Answer", [("result", kind)])
+    return _RESULTS[kind]
+
+
+def _connect(url: str, timeout: float) -> _Wire:
+    parts = urlsplit(url)
+    try:
+        if parts.scheme in ("http", "https"):
+            return _Http(url, timeout)
+        if parts.scheme in ("ws", "wss"):
+            return _WebSocket(url, timeout)
+        if not parts.scheme and Path(url).is_socket():
+            return _Ipc(url, timeout)
+    except (OSError, http.client.HTTPException, EOFError) as error:
+        raise NodeUnreachable(
+            f"No Ethereum node answers at {url} ({type(error).__name__})."
+        ) from None
+    raise BadInput(f"{url} is no http, https, ws or wss address and no IPC socket.")
+
+
+class _Later:
+    """A connection that is opened when it is needed."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self._url, self._timeout = url, timeout
+        self._wire: _Wire | None = None
+
+    def send(self, payload: bytes) -> None:
+        self._wire = self._wire or _connect(self._url, self._timeout)
+        self._wire.send(payload)
+
+    def receive(self) -> bytes:
+        if self._wire is None:
+            raise EOFError
+        return self._wire.receive()
+
+    def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+
+
+class _Http:
+    """One kept-alive connection. The standard library's client: nothing is faster from Python."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        parts = urlsplit(url)
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        if not parts.hostname:
+            raise BadInput(f"{url} names no host.")
+        self._connection = kind(parts.hostname, parts.port, timeout=timeout)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        self._headers = {"Content-Type": "application/json"}
+
+    def send(self, payload: bytes) -> None:
+        self._connection.request("POST", self._path, payload, self._headers)
+
+    def receive(self) -> bytes:
+        response = self._connection.getresponse()
+        body = response.read(_LARGEST)
+        if not response.isclosed():
+            raise EOFError
+        if response.status >= 500 or response.status in (401, 403, 404, 429):
+            raise http.client.HTTPException(f"status {response.status}")
+        return body
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _WebSocket:
+    def __init__(self, url: str, timeout: float) -> None:
+        from websockets.exceptions import WebSocketException
+        from websockets.sync.client import connect
+
+        self._failure = WebSocketException
+        self._timeout = timeout
+        try:
+            self._connection = connect(
+                url, max_size=_LARGEST, open_timeout=timeout, close_timeout=1, proxy=None
+            )
+        except WebSocketException as error:
+            raise EOFError from error
+
+    def send(self, payload: bytes) -> None:
+        try:
+            self._connection.send(payload, text=True)
+        except self._failure as error:
+            raise EOFError from error
+
+    def receive(self) -> bytes:
+        try:
+            return self._connection.recv(timeout=self._timeout, decode=False)
+        except self._failure as error:
+            raise EOFError from error
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class _Ipc:
+    """A socket in the file system. Answers follow each other without any frame but JSON's own."""
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(timeout)
+        self._socket.connect(path)
+
+    def send(self, payload: bytes) -> None:
+        self._socket.sendall(payload + b"\n")
+
+    def receive(self) -> bytes:
+        parts = []
+        size = 0
+        while True:
+            part = self._socket.recv(1 << 18)
+            size += len(part)
+            if not part or size > _LARGEST:
+                raise EOFError
+            parts.append(part)
+            # One request is under way on this socket, so an answer ends where its bytes end.
+            if part.rstrip().endswith(b"}"):
+                answer = b"".join(parts)
+                with contextlib.suppress(msgspec.DecodeError):
+                    msgspec.json.decode(answer, type=_Failure)
+                    return answer
+
+    def close(self) -> None:
+        self._socket.close()
