@@ -57,7 +57,7 @@ demo: build ## Run the main job on real files with a private chain; results in b
 	@$(BIN)/medtoken demo --out build/demo $(ARGS)
 
 test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not e2e" $(ARGS)
 
 lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
@@ -73,8 +73,11 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter bench-royalty dist
-test-all: test test-campaign test-ape test-kubo ## Run every test
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter bench-royalty dist
+test-all: test test-e2e test-campaign test-ape test-kubo ## Run every test
+
+test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
+	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo" $(ARGS)
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: kill at every step)
 	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo" $(ARGS)

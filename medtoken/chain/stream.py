@@ -11,16 +11,15 @@ import contextlib
 import http.client
 import socket
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
 
 from medtoken.errors import BadInput, MedtokenError, NodeUnreachable
 
-T = TypeVar("T")
 Request = tuple[str, tuple[Any, ...]]
 
 # More than one node's whole answer ever was; a node that sends without end is cut off here.
@@ -84,24 +83,24 @@ class Client:
             with contextlib.suppress(Exception):
                 wire.close()
 
-    def ask(self, method: str, *params: Any, type: type[T]) -> T:  # noqa: A002 (as msgspec names it)
-        """One request, its ``result`` decoded as ``type``.
+    def ask(self, method: str, *params: Any, kind: Any = str) -> Any:
+        """One request, its ``result`` decoded as ``kind``, any type that msgspec knows.
 
         Raises NodeRefused for a JSON-RPC error, NodeUnreachable for silence or nonsense.
         """
         answer = next(self.stream([(method, params)]))
-        return self.result(answer, type)
+        return self.result(answer, kind)
 
-    def result(self, answer: bytes, type: type[T]) -> T:  # noqa: A002
-        """The ``result`` of an answer as ``type``. Raises NodeUnreachable where it is something else."""
+    def result(self, answer: bytes, kind: Any) -> Any:
+        """The ``result`` of an answer as ``kind``. Raises NodeUnreachable where it is something else."""
         try:
-            return msgspec.json.decode(answer, type=_result_of(type)).result
+            return msgspec.json.decode(answer, type=_result_of(kind)).result
         except msgspec.DecodeError as error:
             raise NodeUnreachable(
                 f"The node at {self.url} gave no usable answer: {error}."
             ) from None
 
-    def stream(self, requests: Iterable[Request]) -> Iterator[bytes]:
+    def stream(self, requests: Iterable[Request]) -> Generator[bytes, None, None]:
         """The answers to many requests, in their order, each a whole JSON-RPC response.
 
         As many requests are under way at a time as there are connections. A JSON-RPC error raises

@@ -9,7 +9,7 @@ from pathlib import Path
 import crypt4gh.keys.c4gh
 import crypt4gh.lib
 import pytest
-from support.live import Ran, listing, medtoken
+from support.live import Ran, listing, medtoken_here
 from support.stage import Stage
 
 from medtoken.formats import Format
@@ -29,7 +29,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(stage: Stage, *words: str | Path, **env: str) -> Ran:
     where = ("--home", stage.home.folder, "--rpc", stage.chain.node.url, "--json")
-    return medtoken(*words, *where, **env)
+    return medtoken_here(*words, *where, **env)
 
 
 def reference(path: Path, secret: Path, sender: Path | None = None) -> bytes:

@@ -9,7 +9,7 @@ the block of that hash is on the chain that people follow.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from eth_utils import to_checksum_address
@@ -47,8 +47,8 @@ class ProvenChain:
         none.
         """
         self._client = client
-        self.chain_id = int(client.ask("eth_chainId", type=str), 16)
-        found = client.ask("eth_getBlockByHash", _hex(anchor), False, type=Header | None)
+        self.chain_id = int(client.ask("eth_chainId"), 16)
+        found = client.ask("eth_getBlockByHash", _hex(anchor), False, kind=Header | None)
         if found is None:
             raise BadInput(f"The node at {client.url} has no block {_hex(anchor)}.")
         self.end = hashed(found)
@@ -126,9 +126,7 @@ class ProvenChain:
 
     def code(self, address: str) -> bytes:
         """The code at an address: the node's bytes, held against the proven code hash."""
-        code = bytes.fromhex(
-            self._client.ask("eth_getCode", address, hex(self.end.number), type=str)[2:]
-        )
+        code = bytes.fromhex(self._client.ask("eth_getCode", address, hex(self.end.number))[2:])
         if keccak(code) != self.account(address).code_hash:
             raise ProofFailed(f"The node's code of {address} is not what the state root says.")
         return code
@@ -140,7 +138,9 @@ class ProvenChain:
     # ------------------------------------------------------------------ headers
 
     def _header(self, number: int) -> Header:
-        found = self._client.ask("eth_getBlockByNumber", hex(number), False, type=Header | None)
+        found: Header | None = self._client.ask(
+            "eth_getBlockByNumber", hex(number), False, kind=Header | None
+        )
         if found is None:
             raise NodeUnreachable(f"The node at {self._client.url} has no block {number} any more.")
         return found
@@ -164,7 +164,7 @@ class ProvenChain:
 
     # ------------------------------------------------------------------ receipts
 
-    def _proven(self, blocks: Sequence[Block], wanted: dict[str, str]) -> Iterator[ProvenLog]:
+    def _proven(self, blocks: Sequence[Block], wanted: Mapping[str, str]) -> Iterator[ProvenLog]:
         for block, receipts in zip(blocks, self._receipts(blocks), strict=True):
             self.receipts += 1
             if receipts_root(receipts) != block.receipts_root:
@@ -200,18 +200,19 @@ class ProvenChain:
         if block is not None and block != self.end.number:
             raise BadInput(f"A proof is of block {self.end.number}, the one that was given.")
         try:
-            return self._client.ask(
+            found: AccountProof = self._client.ask(
                 "eth_getProof",
                 address,
                 [_hex(slot.to_bytes(32)) for slot in slots],
                 hex(self.end.number),
-                type=AccountProof,
+                kind=AccountProof,
             )
         except NodeRefused as error:
             raise NodeUnreachable(
                 f"The node at {self._client.url} proves no state of block {self.end.number} "
                 f"(an archive of that age is needed): {error.message}."
             ) from None
+        return found
 
 
 def _linked(before: Block | None, block: Block) -> None:
@@ -223,7 +224,9 @@ def _linked(before: Block | None, block: Block) -> None:
         )
 
 
-def _logs(block: Block, receipts: Iterable[Receipt], wanted: dict[str, str]) -> Iterator[ProvenLog]:
+def _logs(
+    block: Block, receipts: Iterable[Receipt], wanted: Mapping[str, str]
+) -> Iterator[ProvenLog]:
     """The logs of some addresses, with their place among all logs of the block."""
     index = 0
     for receipt in receipts:

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from medtoken._keccak import keccak
-
 from medtoken.audit.proven.rlp import (
     Item,
     decode,

@@ -58,7 +58,9 @@ def in_receipts(change: Callable[[list[dict[str, Any]]], None], skip: int = 0) -
     left = [skip]
 
     def lie(method: str, params: list[Any], result: Any) -> Any:
-        logs = [log for r in result for log in r["logs"]] if method.endswith("BlockReceipts") else []
+        logs = (
+            [log for r in result for log in r["logs"]] if method.endswith("BlockReceipts") else []
+        )
         if len(logs) < 2:
             return result
         left[0] -= 1
@@ -339,16 +341,14 @@ def test_a_proof_is_of_the_block_that_was_given_alone(client: Client, live: Chai
 
 def test_a_refusal_of_the_node_is_told_as_its_own(client: Client) -> None:
     with pytest.raises(NodeRefused, match="refused eth_nonsense") as caught:
-        client.ask("eth_nonsense", type=str)
+        client.ask("eth_nonsense")
     assert isinstance(caught.value, MedtokenError)
     # The connection is as good as before.
-    assert client.ask("eth_chainId", type=str) == hex(31337)
+    assert client.ask("eth_chainId") == hex(31337)
 
 
 def test_what_was_not_read_to_its_end_does_not_answer_the_next_question(client: Client) -> None:
     answers = client.stream(("eth_getBlockByNumber", (hex(n), False)) for n in range(4))
     assert b'"0x0"' in next(answers)
     answers.close()
-    assert client.ask("eth_chainId", type=str) == hex(31337)
-
-
+    assert client.ask("eth_chainId") == hex(31337)

@@ -9,7 +9,7 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
-from support.live import medtoken, populated
+from support.live import medtoken_here, populated
 
 from medtoken.chain.rpc import Rpc
 from medtoken.errors import IntegrityError
@@ -239,35 +239,35 @@ def test_the_command_line_pins_reads_and_checks(case: Case, tmp_path: Path) -> N
     world = case.world
     home = populated(tmp_path / "home", world.chain)
     common = ["--rpc", world.chain.node.url, "--home", str(home.folder), "--json"]
-    described = [json.loads(medtoken("keeper", "info", k.url).out) for k in world.keepers]
+    described = [json.loads(medtoken_here("keeper", "info", k.url).out) for k in world.keepers]
     assert [d["keeper"] for d in described] == [wire.hexed(k.keeper_id) for k in world.keepers]
     named = [
         f"{letter}={k.url}={wire.hexed(k.keeper_id)}"
         for letter, k in zip("abc", world.keepers, strict=True)
     ]
-    assert medtoken("keeper", "pin", *named[:2], *common).code == 2
-    assert medtoken("keeper", "pin", *named[:2], named[0], *common).code == 2
+    assert medtoken_here("keeper", "pin", *named[:2], *common).code == 2
+    assert medtoken_here("keeper", "pin", *named[:2], named[0], *common).code == 2
     swapped = f"c={world.keepers[2].url}={wire.hexed(world.keepers[1].keeper_id)}"
-    assert medtoken("keeper", "pin", *named[:2], swapped, *common).code == 5
-    assert medtoken("keeper", "pin", *named, *common).ok()["keepers"].keys() == {"a", "b", "c"}
+    assert medtoken_here("keeper", "pin", *named[:2], swapped, *common).code == 5
+    assert medtoken_here("keeper", "pin", *named, *common).ok()["keepers"].keys() == {"a", "b", "c"}
     assert [k.name for k in home.keepers(world.chain.suite)] == ["a", "b", "c"]
 
     assert case.open(world.keepers[:2]) == case.key
-    checked = medtoken("keeper", "log", "a", "--verify", *common).ok()
+    checked = medtoken_here("keeper", "log", "a", "--verify", *common).ok()
     assert checked["unjustified"] == []
     assert checked["releases"] >= 1
-    lines = medtoken("keeper", "log", "a", *common).out
+    lines = medtoken_here("keeper", "log", "a", *common).out
     saved = tmp_path / "a.jsonl"
     saved.write_text(lines)
-    assert medtoken("keeper", "log", "--file", saved, "--verify", *common).ok() == checked
+    assert medtoken_here("keeper", "log", "--file", saved, "--verify", *common).ok() == checked
     saved.write_text(lines.replace("deposit", "Deposit", 1))
-    assert medtoken("keeper", "log", "--file", saved, "--verify", *common).code == 5
+    assert medtoken_here("keeper", "log", "--file", saved, "--verify", *common).code == 5
     forged = rewritten(list(world.keepers[0].log()), len(lines.splitlines()) - 1, nonce="1")
     saved.write_bytes(b"".join(wire.encoded(wire.Entry.of(e)) + b"\n" for e in forged))
-    bad = medtoken("keeper", "log", "--file", saved, "--verify", *common)
+    bad = medtoken_here("keeper", "log", "--file", saved, "--verify", *common)
     assert bad.code == 1
     assert len(bad.json["unjustified"]) == 1
-    assert medtoken("keeper", "log", "nobody", *common).code == 2
+    assert medtoken_here("keeper", "log", "nobody", *common).code == 2
 
 
 def test_a_patient_tells_the_keepers_on_the_command_line(case: Case, tmp_path: Path) -> None:
@@ -277,10 +277,10 @@ def test_a_patient_tells_the_keepers_on_the_command_line(case: Case, tmp_path: P
     home.keep_wallet("patient", case.patient._wallet)
     common = ["--rpc", world.chain.node.url, "--home", str(home.folder), "--json"]
     consent = "0x" + world.chain.suite.market.licence_ref(case.licence).consent.hex()
-    other = medtoken("keeper", "revoke", consent, "--as", "pharma", *common)
+    other = medtoken_here("keeper", "revoke", consent, "--as", "pharma", *common)
     assert other.code == 14
     assert case.open() == case.key
-    assert len(medtoken("keeper", "revoke", consent, *common).ok()["keepers"]) == 3
+    assert len(medtoken_here("keeper", "revoke", consent, *common).ok()["keepers"]) == 3
     for keeper in world.keepers:
         assert isinstance(keeper, HttpKeeper)
         assert list(keeper.log())[-1].event["kind"] == "revocation"

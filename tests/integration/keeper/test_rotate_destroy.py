@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.keepers import Wrapped
-from support.live import medtoken, populated
+from support.live import medtoken_here, populated
 
 from medtoken.errors import ContractRefused, IntegrityError, KeyRefused, NotPermitted
 from medtoken.home import Home
@@ -161,18 +161,18 @@ def test_the_command_line_destroys_and_shows_the_certificate(case: Case, home: H
     world = case.world
     common = ["--rpc", world.chain.node.url, "--home", str(home.folder), "--json"]
     record = "0x" + case.record.hex()
-    assert medtoken("record", "rotate-key", record, *common).ok()["version"] == 2
-    missing = medtoken("record", "certificate", record, *common)
+    assert medtoken_here("record", "rotate-key", record, *common).ok()["version"] == 2
+    missing = medtoken_here("record", "certificate", record, *common)
     assert missing.code == 17
     assert "no destruction certificate" in missing.err
-    asked = medtoken("record", "destroy", record, *common)
+    asked = medtoken_here("record", "destroy", record, *common)
     assert asked.code != 0
     assert case.open() == case.key
-    done = medtoken("record", "destroy", record, "--yes", *common).ok()
-    shown = medtoken("record", "certificate", record, *common).ok()
+    done = medtoken_here("record", "destroy", record, "--yes", *common).ok()
+    shown = medtoken_here("record", "certificate", record, *common).ok()
     assert shown["certificate"] == done["certificate"]
     assert [r["version"] for r in shown["receipts"]] == [2, 2, 2]
     path = home.folder / "certificates" / f"{case.record.hex()}.json"
     path.write_bytes(path.read_bytes().replace(b'"version":2', b'"version":3', 1))
-    touched = medtoken("record", "certificate", record, *common)
+    touched = medtoken_here("record", "certificate", record, *common)
     assert touched.code == 5

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from medtoken.audit import Event
 
 # Events that change nothing which any view of the suite tells.
@@ -109,6 +111,7 @@ def changes_nothing(args: dict[str, Any]) -> bool:
     return len(found) == 2 and found[0] == found[1]
 
 
+@pytest.mark.slow
 def test_no_log_can_be_dropped(honest) -> None:
     unseen = Counter(
         name(e)
@@ -127,12 +130,14 @@ def test_silent_events_really_change_nothing(honest) -> None:
     assert honest.broken(kept) == {}
 
 
+@pytest.mark.slow
 def test_no_log_can_be_told_twice(honest) -> None:
     for i, event in enumerate(honest.events):
         again = [*honest.events[: i + 1], event, *honest.events[i + 1 :]]
         assert honest.fold(again).violations, name(event)
 
 
+@pytest.mark.slow
 def test_no_field_can_be_changed(honest) -> None:
     seen: dict[str, bool] = {}
     for at, where, args in tampered(honest):

@@ -349,7 +349,7 @@ KINDS = {
 def test_no_damage_of_a_kind_raises_anything(
     name: str, kind: str, real: dict[str, Path], whole: dict[str, Quality], tmp_path: Path
 ) -> None:
-    @settings(max_examples=8, deadline=None)
+    @settings(max_examples=4, deadline=None)
     @given(seed=st.integers(0, 2**32))
     def holds(seed: int) -> None:
         copied = tmp_path / name
