@@ -36,6 +36,7 @@ _DCT: immutable(IContributionToken)
 
 _RECORD_TYPE: constant(bytes32) = keccak256("medtoken record")
 _VERSION_TYPE: constant(bytes32) = keccak256("medtoken record version")
+_RENDITION_TYPE: constant(bytes32) = keccak256("medtoken record rendition")
 _ADDRESS: constant(uint256) = 2**160 - 1
 _KINDS: constant(uint256) = 8
 _PUBLIC: constant(uint256) = 1
@@ -76,7 +77,9 @@ _min_quality: uint256
 _supply: HashMap[uint256, uint256]
 # record → last version that corrects statements about the very same file, or empty
 _latest: HashMap[bytes32, bytes32]
-__gap: uint256[14]
+# rendition → commitment to fingerprint, content, codec and size
+_renditions: HashMap[bytes32, bytes32]
+__gap: uint256[13]
 
 
 @deploy
@@ -160,6 +163,38 @@ def register_from_batch(
     leaf: bytes32 = keccak256(keccak256(abi_encode(draft)))
     assert merkle._proves(proof, root, leaf), "registry: the record is not in the batch"
     return self._register(custodian, draft)
+
+
+# ------------------------------------------------------------------ masked copies
+
+
+@external
+def add_rendition(record: bytes32, rendition: IRecordRegistry.Rendition):
+    """
+    @notice State where the copy of a record is that a masking profile lets out, for every licence whose consent
+            names that profile or for one licence alone (R9, R35). It mints nothing and is licensed as the record.
+            A copy for the same profile and licence takes the place of the one before.
+    @dev Caller: the record's own custodian, accredited. Reverts when the record is unknown or destroyed, and on
+         a copy without a profile, a fingerprint or content.
+    """
+    custodian: uint256 = institutions._caller(institutions.CUSTODIAN)
+    facts: uint256 = self._facts[record]
+    assert facts != 0, "registry: unknown record"
+    assert facts & _DESTROYED == 0, "registry: the record was destroyed"
+    assert custodian == self._bits(facts, _CUSTODIAN_AT, 24), "registry: not the record's custodian"
+    assert rendition.fields != empty(bytes32), "registry: the rendition has no profile"
+    assert rendition.fingerprint != empty(bytes32), "registry: the record has no fingerprint"
+    assert rendition.content != empty(bytes32), "registry: the record has no content"
+    assert (
+        rendition.codec == _RAW or rendition.codec == _DAG_PB
+    ), "registry: unknown codec of the CID"
+    assert rendition.size != 0, "registry: the record is empty"
+    self._renditions[self._rendition_id(record, rendition.fields, rendition.licence)] = keccak256(
+        abi_encode(rendition.fingerprint, rendition.content, rendition.codec, rendition.size)
+    )
+    log IRecordRegistry.RenditionAdded(
+        record=record, fields=rendition.fields, licence=rendition.licence, rendition=rendition
+    )
 
 
 # ------------------------------------------------------------------ attesting
@@ -281,6 +316,25 @@ def version_id(previous: bytes32) -> bytes32:
     @notice The id of a version that corrects what was stated of `previous`, its file being the same.
     """
     return self._version_id(previous)
+
+
+@external
+@view
+def rendition_id(record: bytes32, fields: bytes32, licence: bytes32) -> bytes32:
+    """
+    @notice The id of the copy of a record by a masking profile, for one licence or (zero) for all: what key keepers
+            hold its key under, added here or not.
+    """
+    return self._rendition_id(record, fields, licence)
+
+
+@external
+@view
+def rendition(id: bytes32) -> bytes32:
+    """
+    @notice keccak256(abi.encode(fingerprint, content, codec, size)) of a rendition, or zero.
+    """
+    return self._renditions[id]
 
 
 @external
@@ -481,6 +535,12 @@ def _record_id(custodian: uint256, tag: bytes32) -> bytes32:
 @pure
 def _version_id(previous: bytes32) -> bytes32:
     return keccak256(abi_encode(_VERSION_TYPE, previous))
+
+
+@internal
+@pure
+def _rendition_id(record: bytes32, fields: bytes32, licence: bytes32) -> bytes32:
+    return keccak256(abi_encode(_RENDITION_TYPE, record, fields, licence))
 
 
 @internal

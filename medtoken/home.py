@@ -102,12 +102,17 @@ class Home:
 
     def registered(self) -> dict[str, CID]:
         """The records that were sealed from this folder: record id in hexadecimal to content."""
-        found = {}
-        for path in sorted((self.folder / "journal").glob("record-*.json")):
+        return dict(self._sealed("record"))
+
+    def copies(self) -> dict[CID, str]:
+        """The masked copies that were sealed from this folder: content to record id in hexadecimal."""
+        return {cid: record for record, cid in self._sealed("rendition")}
+
+    def _sealed(self, kind: str) -> Iterator[tuple[str, CID]]:
+        for path in sorted((self.folder / "journal").glob(f"{kind}-*.json")):
             entry = self.read_journal(path.stem)
             if entry is not None:
-                found[str(entry["record"])] = CID.parse(str(entry["cid"]))
-        return found
+                yield str(entry["record"]), CID.parse(str(entry["cid"]))
 
     def deployment(self, chain_id: int) -> Path:
         """Where the record of a deployment on a chain is kept."""

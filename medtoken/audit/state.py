@@ -17,7 +17,7 @@ from medtoken.audit.books.auctions import undertaken
 from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.governance import TIMELOCK_ROLES, Delay, Member
-from medtoken.audit.books.registry import KINDS
+from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id
 from medtoken.audit.books.royalty import GRANTED
 from medtoken.audit.journal import Violation, show
 from medtoken.audit.ledger import Ledger
@@ -208,6 +208,9 @@ def _registry(ledger: Ledger) -> Iterator[Claim]:
     for record, found in book.records.items():
         yield Claim(7, "R6", name, "facts", (record,), packed(found.facts))
         yield Claim(7, "R6", name, "commitment", (record,), found.commitment)
+        for (fields, licence), copy in found.renditions.items():
+            key = (rendition_id(record, fields, licence),)
+            yield Claim(7, "R35", name, "rendition", key, copy_commitment(copy))
     for key, batch in book.batches.items():
         yield Claim(7, "R6", name, "batch", key, batch.count)
     for number, institution in book.institutions.items():

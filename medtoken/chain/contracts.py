@@ -61,6 +61,18 @@ class Draft:
 
 
 @dataclass(frozen=True)
+class SealedCopy:
+    """A masked copy of a record, sealed by itself, as its custodian states it (R9, R35)."""
+
+    fields: bytes
+    licence: bytes
+    fingerprint: bytes
+    content: bytes
+    codec: int
+    size: int
+
+
+@dataclass(frozen=True)
 class Scores:
     """What an attester found (R7): thousandths of a unit, scores 0–100, the method's hash."""
 
@@ -301,6 +313,20 @@ class RecordRegistry(_Contract):
     ) -> Receipt:
         """Put a destruction certificate on the chain (R35). Caller: the record's custodian."""
         return self.send(wallet, "destroy", record, certificate, key=key)
+
+    def add_rendition(
+        self, wallet: Wallet, record: bytes, copy: SealedCopy, key: str | None = None
+    ) -> Receipt:
+        """State where a masked copy of a record is (R9, R35). Caller: the record's custodian."""
+        return self.send(wallet, "add_rendition", record, asdict(copy), key=key)
+
+    def renditions(self, record: bytes) -> list[SealedCopy]:
+        """The masked copies of a record that are in force, in the order in which they came first."""
+        found: dict[tuple[bytes, bytes], SealedCopy] = {}
+        for _, log in self.find("RenditionAdded", record):
+            copy = SealedCopy(**log.args["rendition"])
+            found[copy.fields, copy.licence] = copy
+        return list(found.values())
 
     def destruction(self, record: bytes) -> dict[str, Any] | None:
         """The arguments of the event of a record's destruction, or None."""

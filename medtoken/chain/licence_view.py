@@ -20,6 +20,7 @@ from medtoken.chain.words import ConsentWord, Facts, LicenceWord, LicenseeWord
 from medtoken.deploy.record import Deployment
 from medtoken.errors import NodeUnreachable, WrongChain
 from medtoken.keys import Code, LicenceState, Refused, Tip
+from medtoken.messages import Consent
 from medtoken.vocabulary import Capability
 
 _DUT_FROZEN = 4
@@ -59,6 +60,7 @@ class MarketView:
         self._view = deployment.address("LicenceView")
         self._registry = deployment.address("RecordRegistry")
         self._usage = deployment.address("UsageToken")
+        self._first = deployment.first_block
         self._max_head_age = max_head_age
         self._clock = clock
         self._on_mark = on_mark
@@ -66,6 +68,7 @@ class MarketView:
         self._head = 0
         self._final = _unmarked(mark) if mark else (0, b"")
         self._refs: dict[tuple[bytes, int], Ref] = {}
+        self._fields: dict[bytes, bytes] = {}
         self._states: dict[tuple[bytes, int], LicenceState] = {}
         self._states_of: tuple[bytes, bytes] = (b"", b"")
 
@@ -146,6 +149,7 @@ class MarketView:
             states = self._states
         missing = list(dict.fromkeys(one for one in wanted if one not in states))
         refs = self._find(tip, missing)
+        fields = self._consented(refs)
         calls: list[tuple[str, bytes, bytes]] = []
         for (licence, _), ref in refs.items():
             usable = _call("LicenceView", "is_usable", ref)
@@ -164,7 +168,8 @@ class MarketView:
             ]
         words = [int.from_bytes(answer) for answer in self._calls(calls)]
         for at, (one, ref) in enumerate(refs.items()):
-            states[one] = _state(tip, ref, words[_READS * at : _READS * (at + 1)])
+            found = fields[ref["consent"]]
+            states[one] = _state(tip, ref, words[_READS * at : _READS * (at + 1)], found)
         return [states.get(one) or _unknown(tip, one[1]) for one in wanted]
 
     def _find(self, tip: Tip, wanted: Sequence[tuple[bytes, int]]) -> dict[tuple[bytes, int], Ref]:
@@ -205,6 +210,48 @@ class MarketView:
                         self._refs.clear()
                     self._refs[licence, block] = ref
         return {one: self._refs[one] for one in wanted if one in self._refs}
+
+    def _consented(self, refs: dict[tuple[bytes, int], Ref]) -> dict[bytes, bytes]:
+        """The masking profile that each consent names. The terms hash to its id, so it stays so.
+
+        A consent is older than each licence under it, so it is looked for up to the purchase.
+        """
+        latest: dict[bytes, int] = {}
+        for (_, block), ref in refs.items():
+            if ref["consent"] not in self._fields:
+                latest[ref["consent"]] = max(block, latest.get(ref["consent"], 0))
+        found = self._rpc.batch(
+            [
+                (
+                    "eth_getLogs",
+                    [
+                        {
+                            "address": self._market,
+                            "fromBlock": hex(self._first),
+                            "toBlock": hex(block),
+                            "topics": ["0x" + _GRANTED.hex(), "0x" + consent.hex()],
+                        }
+                    ],
+                )
+                for consent, block in latest.items()
+            ]
+        )
+        for consent, logs in zip(latest, found, strict=True):
+            if isinstance(logs, Failure):
+                raise NodeUnreachable(f"The node at {self._rpc.url} refused: {logs.text}.")
+            for log in logs:
+                decoded = abi("DataMarket").log(
+                    [_bytes(t) for t in log["topics"]], _bytes(log["data"])
+                )
+                if decoded is None:
+                    continue
+                terms = Consent(**decoded.args["terms"])
+                if terms.struct_hash() == consent:
+                    if len(self._fields) >= _MOST_REFS:
+                        self._fields.clear()
+                    self._fields[consent] = terms.fields
+        # Without its terms nothing is known to be let out.
+        return {ref["consent"]: self._fields.get(ref["consent"], b"") for ref in refs.values()}
 
     # ------------------------------------------------------------------ people
 
@@ -270,7 +317,7 @@ class MarketView:
         return [_bytes(answer) for answer in answers]
 
 
-def _state(tip: Tip, ref: Ref, words: Sequence[int]) -> LicenceState:
+def _state(tip: Tip, ref: Ref, words: Sequence[int], fields: bytes) -> LicenceState:
     usable_final, usable, licence_word, consent_word, licensee_word, standing, facts = words
     licence = LicenceWord.unpack(licence_word)
     consent = ConsentWord.unpack(consent_word)
@@ -289,6 +336,7 @@ def _state(tip: Tip, ref: Ref, words: Sequence[int]) -> LicenceState:
         (standing & _DUT_FROZEN != 0, Code.NOT_LIVE, "the licensee's account is frozen"),
         (Facts.unpack(facts).destroyed, Code.SHREDDED, "the record was destroyed"),
         (usable != 1, Code.NOT_LIVE, "the licence is not usable"),
+        (len(fields) != 32, Code.NOT_LIVE, "the terms of its consent were not found"),
         (usable_final != 1, Code.NOT_FINAL, "the licence is not usable at the final block yet"),
     )
     code, reason = next(((c, text) for so, c, text in reasons if so), (Code.NOT_LIVE, ""))
@@ -300,6 +348,7 @@ def _state(tip: Tip, ref: Ref, words: Sequence[int]) -> LicenceState:
         expires=end,
         block=tip.final,
         consent=ref["consent"],
+        fields=fields,
         code=code,
     )
 
@@ -333,4 +382,5 @@ def _unmarked(mark: bytes) -> tuple[int, bytes]:
     return int.from_bytes(mark[: _MARK - 32]), mark[_MARK - 32 :]
 
 
+_GRANTED = next(t for t, n in abi("DataMarket").event_topics.items() if n == "ConsentGranted")
 _BOUGHT = next(t for t, name in abi("DataMarket").event_topics.items() if name == "LicenceBought")

@@ -65,6 +65,7 @@ for _command in (
     keeper.certificate,
     keeper.rotate_key,
     copies.mask,
+    copies.copy,
     copies.query,
     copies.mark,
     copies.trace,

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import click
 
 from medtoken import masking
-from medtoken.cli._context import Context, common, hexed
+from medtoken.cli._context import WORD, Context, common, hexed, storing
 from medtoken.errors import BadInput
+from medtoken.keys import EVERY_LICENCE
+from medtoken.parties import Custodian
 
 if TYPE_CHECKING:
     from medtoken.marking import Suspect
@@ -55,7 +57,7 @@ def mask(
 ) -> None:
     """Write the copy of FILE that a masking profile lets out (as the hospital, R35).
 
-    Seal and register this copy: then nobody can open more than the profile lets out.
+    To seal such a copy under a record, so that consents to the profile open it: `record copy`.
     """
     profile = _chosen(profile_name, role)
     secret = context.home.copies_secret()
@@ -74,6 +76,85 @@ def mask(
             [
                 f"Masked to {out}: {masked.kept:,} elements left, {masked.dropped:,} stayed behind.",
                 f"Profile {masked.profile}, {hexed(masked.digest)}",
+                *masked.notes,
+            ]
+        ),
+    )
+
+
+@click.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.argument("file", type=click.Path())
+@click.option(
+    "--profile",
+    "profile_name",
+    help="A masking profile: its name, or the path of a .json file; default: de-identified, or "
+    "with --licence that of its consent.",
+)
+@click.option("--licence", type=WORD, help="Make it for this licence alone, and mark it.")
+@_role
+@_scope
+@click.option(
+    "--inspected", is_flag=True, help="I looked at the pixels: they show no text and no face."
+)
+@click.option("--unmarked", is_flag=True, help="With --licence: leave the watermark out.")
+@click.option("--column", "columns", multiple=True, help="Column of a table to mark; repeat.")
+@common
+@storing
+def copy(
+    context: Context,
+    record_id: bytes,
+    file: str,
+    profile_name: str | None,
+    licence: bytes | None,
+    role: str | None,
+    scope: str | None,
+    inspected: bool,
+    unmarked: bool,
+    columns: tuple[str, ...],
+) -> None:
+    """Seal the copy of FILE that a profile lets out, under the RECORD that FILE is (as the hospital).
+
+    Licences whose consent names the profile open this copy and nothing else (R9, R35).
+    """
+    if role is not None and licence is None:
+        raise BadInput("A role narrows the copy of one licence: name it with --licence.")
+    custodian = Custodian(context.suite, context.wallet("hospital"), context.home)
+    added = custodian.add_rendition(
+        record_id,
+        file,
+        profile=profile_name,
+        licence=licence or EVERY_LICENCE,
+        role=role,
+        scope=scope,
+        inspected=inspected,
+        marked=not unmarked,
+        columns=columns,
+        key=context.intent(),
+    )
+    masked = added.masked
+    whom = f"licence {hexed(licence)}" if licence else "every licence whose consent names it"
+    context.done(
+        {
+            "record": hexed(record_id),
+            "fields": hexed(added.rendition.fields),
+            "licence": hexed(licence) if licence else None,
+            "profile": masked.profile,
+            "cid": str(added.cid),
+            "fingerprint": hexed(added.copy.fingerprint),
+            "sha256": hexed(added.sha256),
+            "kept": masked.kept,
+            "dropped": masked.dropped,
+            "marked_places": added.places,
+            "new": added.new,
+            "notes": masked.notes,
+        },
+        "\n".join(
+            [
+                f"{'Sealed' if added.new else 'Was sealed before'}: the copy by {masked.profile}, for "
+                f"{whom}: {masked.kept:,} elements left, {masked.dropped:,} stayed behind, "
+                f"{added.places:,} places marked.",
+                f"Sealed bytes: {added.cid}",
                 *masked.notes,
             ]
         ),

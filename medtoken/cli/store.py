@@ -144,15 +144,16 @@ def import_(context: Context, car: str) -> None:
 
 def _chosen(context: Context, contents: Sequence[str], pinned: set[CID]) -> list[CID]:
     """The files meant: by CID or record id, else all pinned ones and all of this folder's."""
-    registered = context.home.registered()
+    registered, copies = context.home.registered(), context.home.copies()
     if not contents:
-        return sorted({*pinned, *registered.values()})
+        return sorted({*pinned, *registered.values(), *copies})
     chosen = []
     for word in contents:
         if word.startswith("0x"):
             if word[2:].lower() not in registered:
                 raise BadInput(f"The record {word} was not sealed from {context.home_folder}.")
             chosen.append(registered[word[2:].lower()])
+            chosen += [cid for cid, record in copies.items() if record == word[2:].lower()]
         else:
             chosen.append(CID.parse(word))
     return chosen
@@ -164,7 +165,8 @@ def _report(
     pinned: set[CID],
     faults: dict[str, str] | None = None,
 ) -> None:
-    records = {cid: record for record, cid in context.home.registered().items()}
+    registered = context.home.registered()
+    records = context.home.copies() | {cid: record for record, cid in registered.items()}
     rows, lines = [], []
     for health in found:
         record = records.get(health.cid)

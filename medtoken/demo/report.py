@@ -223,9 +223,9 @@ def broken_rules(summary: Summary) -> list[str]:
     if not invariants:
         broken.append("An audit looks at every rule")
     broken += [
-        f"{record['file']} opens as the file that it was"
+        f"{record['file']} opens as the copy that its patient lets out"
         for record in summary["records"]
-        if not record["opened_equals_original"]
+        if not record["opened_as_consented"]
     ]
     if not _Money.of(summary["worked_example"]).adds_up():
         broken.append("The parts of the payment make up its price")
@@ -298,8 +298,8 @@ def _lede(summary: Summary, broken: list[str]) -> str:
         )
     return (
         f"{_count(len(summary['records']), 'medical record was', 'medical records were')} sealed, "
-        "licensed, used and paid for. Every payment adds up, every record opened as the file that "
-        "it was, and when a patient said no, it stopped."
+        "licensed, used and paid for. Every payment adds up, every record opened as the copy that "
+        "its patient let out, and when a patient said no, it stopped."
     )
 
 
@@ -308,14 +308,14 @@ _TILE = "<div><dt>$label</dt><dd>$value</dd></div>"
 
 def _tiles(summary: Summary, money: _Money) -> Iterator[_Html]:
     records = summary["records"]
-    opened = sum(1 for r in records if r["opened_equals_original"])
+    opened = sum(1 for r in records if r["opened_as_consented"])
     invariants = summary["audit"]["invariants"]
     held = sum(1 for i in invariants if i["holds"])
     of = "$part <small>of $whole</small>"
     dut = _fill("$amount <small>DUT</small>", amount=_amount(money.patient))
     yield _fill(_TILE, label="went to one patient for one record", value=dut)
     for label, part, whole in (
-        ("records opened as the files that they were", opened, len(records)),
+        ("records opened as the copies that patients let out", opened, len(records)),
         ("attempts refused after the patient said no", _refused(summary), len(_ATTEMPTS)),
         ("rules of the audit held", held, len(invariants)),
     ):
@@ -390,7 +390,7 @@ _RECORD = """\
 <div><dt>Size</dt><dd class="number">$size</dd></div>
 <div><dt>Quality</dt><dd><span>$quality of 100</span>$bar</dd></div>
 <div><dt>The patient got</dt><dd>$got</dd></div>
-<div><dt>Opened equals original</dt><dd>$opened</dd></div>
+<div><dt>Opened as consented</dt><dd>$opened</dd></div>
 </dl>
 <details>
 <summary>Fingerprint and address<span class="unseen"> of $file</span></summary>
@@ -427,7 +427,7 @@ def _record(record: Summary, earned: int | None) -> _Html:
         quality=quality,
         bar=_fill(_BAR, width=min(quality, 100)),
         got=_Html("".join(_fill("<span>$each</span>", each=each) for each in got)),
-        opened=_yes_or_no(record["opened_equals_original"]),
+        opened=_yes_or_no(record["opened_as_consented"]),
         fingerprint=record["fingerprint"],
         cid=record["cid"],
         record=record["record"],

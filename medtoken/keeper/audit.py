@@ -109,6 +109,7 @@ class _Join:
                     reason = "the licence is for another record"
                 if not reason and state.consent != _word(event["consent"]):
                     reason = "the licence is under another consent"
+                reason = reason or _other_copy(event, state.fields)
                 if reason:
                     findings.append(_finding(number, event, reason))
         return findings
@@ -162,6 +163,15 @@ class _Join:
             else None
             for head, final in places
         }
+
+
+def _other_copy(event: Event, fields: bytes) -> str:
+    """Why a release was of a copy that the licence does not open, or nothing (R9, R35)."""
+    if _word(event["fields"]) != fields:
+        return "the copy is by another profile than the consent names"
+    if _word(event["copy_for"]) not in (bytes(32), _word(event["licence"])):
+        return "the copy is for another licence"
+    return ""
 
 
 def _finding(number: int, event: Event, reason: str) -> Finding:

@@ -24,6 +24,7 @@ from medtoken.keys import (
     HpkePrivateKey,
     Keeper,
     KeyRequest,
+    Rendition,
     Wanted,
     deposit,
     order_with,
@@ -32,7 +33,7 @@ from medtoken.keys import (
 )
 from medtoken.messages import DUT
 from medtoken.parties import Licensee, Patient, Relay
-from medtoken.vocabulary import Form, Tier, region_code
+from medtoken.vocabulary import Form, Tier, profile_hash, region_code
 
 PURPOSES = ("HMB", "NPUNCU")
 BATCH = 100
@@ -63,6 +64,7 @@ class Bench:
                     block=one.block,
                     expiry=expiry,
                 ),
+                one.rendition,
                 one.key.__eq__,
             )
             for one in (self.licences[i % len(self.licences)] for i in range(count))
@@ -122,6 +124,8 @@ class Licensed:
 
     licence: bytes
     record: bytes
+    rendition: Rendition
+    """The copy of it that the consent lets out."""
     block: int
     """In which the licence was bought."""
     key: bytes
@@ -151,7 +155,8 @@ def licensed(
         custodian=number,
         tag=tag,
     )
-    deposit(record, key, keepers, custodian)
+    rendition = Rendition(record, profile_hash("de-identified"))
+    deposit(rendition, key, keepers, custodian)
     patient = Patient(suite, Wallet.create())
     suite.registry.register(
         hospital,
@@ -187,7 +192,7 @@ def licensed(
         days=30,
         units=metered,
     )
-    return Licensed(bought.licence, record, node.head().number, key, patient)
+    return Licensed(bought.licence, record, rendition, node.head().number, key, patient)
 
 
 def measure(count: int = 400) -> dict[str, float]:

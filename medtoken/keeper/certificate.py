@@ -11,7 +11,7 @@ import msgspec
 
 from medtoken.errors import BadInput, IntegrityError
 from medtoken.keeper import wire
-from medtoken.keys import ANY_KEEPER, Action, KeeperOrder, ShredReceipt, signer_of
+from medtoken.keys import ANY_KEEPER, Action, KeeperOrder, Rendition, ShredReceipt, signer_of
 
 FORMAT = "medtoken destruction certificate 1"
 _ENOUGH = 2
@@ -100,7 +100,7 @@ def _check(document: _Document, record: bytes, receipt: ShredReceipt) -> None:
         chain_id=document.chain_id,
         market=document.market,
         action=Action.DESTROY,
-        record=record,
+        rendition=Rendition(record, bytes(32)),
         keeper=ANY_KEEPER,
         version=0,
         content=bytes(32),

@@ -83,13 +83,13 @@ class HttpKeeper:
         """Whether it would release shares now."""
         return self._get("/health", wire.Health, expected=(200, 503))
 
-    def holding(self, record: bytes) -> Holding:
-        """Which versions it holds."""
-        return self._get(f"/v1/records/{wire.hexed(record)}", wire.HoldingAnswer).holding()
+    def holding(self, rendition: bytes) -> Holding:
+        """Which versions it holds of a copy."""
+        return self._get(f"/v1/renditions/{wire.hexed(rendition)}", wire.HoldingAnswer).holding()
 
-    def share_version(self, record: bytes) -> int:
+    def share_version(self, rendition: bytes) -> int:
         """The newest version in use, or last held; 0 if there never was one."""
-        return self.holding(record).newest
+        return self.holding(rendition).newest
 
     def deposit(self, signed: SignedOrder, sealed: bytes) -> None:
         """See KeyKeeper."""

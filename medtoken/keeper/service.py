@@ -236,8 +236,8 @@ class Service:
         return Response(self._document, media_type=_JSON)
 
     async def _holding(self, request: Request) -> Response:
-        record = wire.word(request.path_params["record"])
-        holding = await asyncio.to_thread(self._keeper.holding, record)
+        rendition = wire.word(request.path_params["rendition"])
+        holding = await asyncio.to_thread(self._keeper.holding, rendition)
         return _json(wire.HoldingAnswer.of(holding))
 
     async def _release(self, request: Request) -> Response:
@@ -319,8 +319,8 @@ ENDPOINTS = (
               wire.Health),
     _Endpoint("GET", "/openapi.json", Service._openapi, "This document"),
     _Endpoint("GET", "/v1/info", Service._info, "Who the keeper is", None, wire.Info),
-    _Endpoint("GET", "/v1/records/{record}", Service._holding, "Which versions are held", None,
-              wire.HoldingAnswer, (("record", "path", "0x and 64 hexadecimal digits"),)),
+    _Endpoint("GET", "/v1/renditions/{rendition}", Service._holding, "Which versions are held", None,
+              wire.HoldingAnswer, (("rendition", "path", "0x and 64 hexadecimal digits"),)),
     _Endpoint("POST", "/v1/releases", Service._release, "Release a share to a licensee",
               wire.ReleaseRequest, wire.Released),
     _Endpoint("POST", "/v1/releases/batch", Service._release_many, "Release many shares at once",

@@ -22,6 +22,7 @@ from medtoken.keys import (
     LogEntry,
     LogHead,
     Refused,
+    Rendition,
     ShredReceipt,
     SignedKeyRequest,
     SignedOrder,
@@ -152,6 +153,10 @@ class Order(Body, frozen=True):
     market: str
     action: str
     record: str
+    fields: str
+    """Masking profile of the copy; zero to destroy."""
+    licence: str
+    """The one licence that the copy is for, or zero."""
     keeper: str
     version: int
     content: str
@@ -169,6 +174,8 @@ class Order(Body, frozen=True):
             market=order.market,
             action=order.action.value,
             record=hexed(order.record),
+            fields=hexed(order.rendition.fields),
+            licence=hexed(order.rendition.licence),
             keeper=hexed(order.keeper),
             version=order.version,
             content=hexed(order.content),
@@ -186,7 +193,7 @@ class Order(Body, frozen=True):
             chain_id=self.chain_id,
             market=self.market,
             action=Action(self.action),
-            record=word(self.record),
+            rendition=Rendition(word(self.record), word(self.fields), word(self.licence)),
             keeper=word(self.keeper),
             version=self.version,
             content=word(self.content),
@@ -244,7 +251,7 @@ class Done(Body, frozen=True):
 
 
 class HoldingAnswer(Body, frozen=True):
-    """Which versions of a record's share are held."""
+    """Which versions are held of a share of the key of a record's copy."""
 
     version: int
     shredded: bool

@@ -19,6 +19,7 @@ from ._release import (
     rotate,
     shred,
 )
+from ._rendition import EVERY_LICENCE, Rendition
 from ._request import KeyRequest, SignedKeyRequest, sign_with
 from ._shamir import Share, combine, split
 from ._signing import signer as signer_of
@@ -26,6 +27,7 @@ from ._vault import Passphrase, ShareVault, SqliteVault, load_or_create_key, ope
 
 __all__ = [
     "ANY_KEEPER",
+    "EVERY_LICENCE",
     "MAX_BATCH",
     "Action",
     "ChainView",
@@ -45,6 +47,7 @@ __all__ = [
     "LogHead",
     "Passphrase",
     "Refused",
+    "Rendition",
     "Share",
     "ShareVault",
     "ShredReceipt",

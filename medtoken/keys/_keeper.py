@@ -21,6 +21,7 @@ from ._identity import KeeperCard, KeeperIdentity, LogHead, ShredReceipt
 from ._log import GENESIS, Event, LogEntry
 from ._order import ANY_KEEPER, Action, SignedOrder, sealing_info
 from ._refusal import Code, Refused
+from ._rendition import Rendition
 from ._request import SignedKeyRequest, check_signer
 from ._shamir import SHARES, Share, changed, commitment
 from ._vault import Held, Release, ShareVault, Staged
@@ -67,6 +68,8 @@ class LicenceState:
     """The final block that permission was read at."""
     consent: bytes = b""
     """The consent that it was bought under, 32 bytes."""
+    fields: bytes = b""
+    """The masking profile that this consent names, 32 bytes: what it lets out (R9)."""
     code: Code = Code.NOT_LIVE
     """When not live: why."""
 
@@ -100,7 +103,7 @@ class ChainView(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a keeper tells anybody about a record: versions, nothing of their values."""
+    """What a keeper tells anybody about a copy of a record: versions, nothing of their values."""
 
     version: int
     """Of the oldest share in use, or last held; 0 if there never was one."""
@@ -153,21 +156,21 @@ class KeyKeeper:
         """Where this keeper's node stands; Refused when it is not to be relied on now."""
         return self._asked(self._chain.tip)
 
-    def holding(self, record: bytes) -> Holding:
-        """Which versions are held for a record."""
-        held = self._vault.held([record])[0]
+    def holding(self, rendition: bytes) -> Holding:
+        """Which versions are held of a copy: ``Rendition.id``."""
+        held = self._vault.held([rendition])[0]
         staged = held.staged
         return Holding(
             version=held.version,
-            shredded=bool(held.shredded),
+            shredded=held.shredded,
             staged=staged.share.version if staged else 0,
             rotation=staged.rotation if staged else b"",
             commitments=staged.share.commitments if staged and staged.complete else (),
         )
 
-    def share_version(self, record: bytes) -> int:
+    def share_version(self, rendition: bytes) -> int:
         """The newest version in use, or last held; 0 if there never was one."""
-        return self.holding(record).newest
+        return self.holding(rendition).newest
 
     def log(self, after: int = 0, limit: int | None = None) -> Iterator[LogEntry]:
         """What this keeper did, hash-chained, behind entry number ``after``."""
@@ -198,6 +201,9 @@ class KeyKeeper:
     def release_many(self, requests: Sequence[SignedKeyRequest]) -> list[bytes | Refused]:
         """For each request this keeper's share, HPKE-sealed to the key in it, or why not.
 
+        The share is of the copy by the profile that the live consent names: the one made for this
+        licence alone if there is one, else the one for every licence (R9, R35).
+
         The chain's newest block is read once for all, after the last of them has arrived. A release
         is in the log, with the licensee's signature, before the share leaves. The share comes in
         two versions while a rotation is being finished.
@@ -220,18 +226,20 @@ class KeyKeeper:
         left = [at for at in keys if answers[at] is None]
         states = dict(zip(left, self._states(tip, [requests[at] for at in left]), strict=True))
         releases: list[tuple[int, Release, bytes]] = []
-        held: dict[bytes, Held | Refused] = {}
+        held: dict[tuple[bytes, bytes, bytes], tuple[Rendition, Held] | Refused] = {}
         for at, state in states.items():
             request = requests[at].request
             try:
                 if isinstance(state, Refused):
                     raise state
                 _check_licence(request.requester, request.record, request.block, state, now)
-                if request.record not in held:
-                    held[request.record] = self._held(request.record)
-                found = held[request.record]
-                if isinstance(found, Refused):
-                    raise found
+                which = (request.record, state.fields, request.licence)
+                if which not in held:
+                    held[which] = self._held(*which)
+                answer = held[which]
+                if isinstance(answer, Refused):
+                    raise answer
+                rendition, found = answer
                 plain = b"".join(bytes(share) for share in found.usable)
                 sealed = keys[at].seal(plain, request.info())
             except Refused as refusal:
@@ -240,7 +248,8 @@ class KeyKeeper:
                 answers[at] = Refused(Code.WRONG_PUBLIC_KEY, str(error))
             else:
                 version = found.usable[-1].version
-                releases.append((at, self._release(requests[at], state, tip, now, version), sealed))
+                release = self._release(requests[at], state, tip, now, rendition, version)
+                releases.append((at, release, sealed))
         logged = self._vault.release([release for _, release, _ in releases]) if releases else []
         for (at, _, sealed), entry in zip(releases, logged, strict=True):
             answers[at] = entry if isinstance(entry, Refused) else sealed
@@ -286,11 +295,11 @@ class KeyKeeper:
         order = signed.order
         event = self._ordered(signed, Action.DEPOSIT, hashlib.sha256(sealed).digest())
         share = Share.from_bytes(self._opened(signed, sealed))
-        if (share.record, share.version) != (order.record, order.version):
-            raise Refused(Code.WRONG_RECORD, "the share is for another record or version")
+        if (share.record, share.version) != (order.rendition.id, order.version):
+            raise Refused(Code.WRONG_RECORD, "the share is for another record, copy or version")
         if not share.genuine:
             raise BadInput("the share is not the one that its commitments name")
-        self._vault.put(share, event)
+        self._vault.put(share, event, order.record)
 
     def rotate(self, signed: SignedOrder, rotation: bytes, sealed: bytes) -> bytes:
         """Prepare the next version: the share in use with a change added; its commitment.
@@ -320,7 +329,7 @@ class KeyKeeper:
         """Take the next version into use, beside the one before. Repeating it changes nothing."""
         content = rotation_content(rotation, b"".join(commitments))
         event = self._ordered(signed, Action.COMPLETE, content)
-        staged = self._vault.held([signed.order.record])[0].staged
+        staged = self._vault.held([signed.order.rendition.id])[0].staged
         if (
             staged is None
             or staged.share.version != signed.order.version
@@ -337,17 +346,17 @@ class KeyKeeper:
     def abandon(self, signed: SignedOrder) -> bool:
         """Forget the next version and keep the one before: for rotations that got mixed up."""
         event = self._ordered(signed, Action.ABANDON, bytes(32))
-        return self._vault.abandon(signed.order.record, signed.order.version, event)
+        return self._vault.abandon(signed.order.rendition.id, signed.order.version, event)
 
     def finish(self, signed: SignedOrder) -> bool:
         """Forget every share before a version that all three keepers have in use."""
         event = self._ordered(signed, Action.FINISH, bytes(32))
-        return self._vault.finish(signed.order.record, signed.order.version, event)
+        return self._vault.finish(signed.order.rendition.id, signed.order.version, event)
 
     def shred(self, signed: SignedOrder) -> ShredReceipt:
-        """Destroy a record's share for good (R35) and sign that it is gone.
+        """Destroy the shares of a record and of all its copies (R35) and sign that they are gone.
 
-        It can never be put back. Asking again gives the same receipt.
+        They can never be put back. Asking again gives the same receipt.
         """
         event = self._ordered(signed, Action.DESTROY, bytes(32))
         self._vault.shred(signed.order.record, event)
@@ -388,6 +397,13 @@ class KeyKeeper:
         whom = ANY_KEEPER if action is Action.DESTROY else self.keeper_id
         if order.keeper != whom:
             raise Refused(Code.WRONG_KEEPER, "the order is for another keeper")
+        whole = Rendition(order.record, bytes(32))
+        if action is Action.DESTROY and order.rendition != whole:
+            raise Refused(
+                Code.MALFORMED, "an order to destroy is about a record and all its copies"
+            )
+        if action is not Action.DESTROY and order.rendition.fields == bytes(32):
+            raise Refused(Code.MALFORMED, "the order names no masking profile")
         if order.content != content:
             raise Refused(Code.MALFORMED, "what came with the order is not what was signed")
         if len(signed.signature) > MAX_SIGNATURE:
@@ -410,6 +426,8 @@ class KeyKeeper:
             "shred" if action is Action.DESTROY else action.value,
             now,
             record="0x" + order.record.hex(),
+            fields="0x" + order.rendition.fields.hex(),
+            copy_for="0x" + order.rendition.licence.hex(),
             version=order.version,
             custodian=account,
             chain_id=order.chain_id,
@@ -427,7 +445,7 @@ class KeyKeeper:
             order.action,
             order.chain_id,
             order.market,
-            order.record,
+            order.rendition,
             order.keeper,
             order.version,
         )
@@ -439,20 +457,29 @@ class KeyKeeper:
             ) from None
 
     def _in_use(self, signed: SignedOrder) -> Share:
-        held = self._vault.held([signed.order.record])[0]
+        held = self._vault.held([signed.order.rendition.id])[0]
         if held.share is None:
             raise Refused(Code.NO_SHARE, "no share of this record's key is held here")
         return held.share
 
-    def _held(self, record: bytes) -> Held | Refused:
+    def _held(
+        self, record: bytes, fields: bytes, licence: bytes
+    ) -> tuple[Rendition, Held] | Refused:
+        """The copy that a licence under a consent to these fields opens, and its shares."""
+        own, common = Rendition(record, fields, licence), Rendition(record, fields)
         try:
-            held = self._vault.held([record])[0]
+            for_one, for_all = self._vault.held([own.id, common.id])
         except IntegrityError as error:
             _logger.error("keeper %s: %s", self.name, error)  # noqa: TRY400  no traceback needed
             return Refused(Code.BROKEN, "the share that is held here is damaged")
+        # Whoever has a copy of its own gets no other.
+        rendition, held = (own, for_one) if for_one.version else (common, for_all)
         if not held.usable:
-            return Refused(Code.NO_SHARE, "no share of this record's key is held here")
-        return held
+            return Refused(
+                Code.NO_SHARE,
+                "no share of this record's key is held here for the profile that the consent names",
+            )
+        return rendition, held
 
     # ------------------------------------------------------------------ the chain
 
@@ -490,7 +517,13 @@ class KeyKeeper:
     # ------------------------------------------------------------------ the log
 
     def _release(
-        self, signed: SignedKeyRequest, state: LicenceState, tip: Tip, now: float, version: int
+        self,
+        signed: SignedKeyRequest,
+        state: LicenceState,
+        tip: Tip,
+        now: float,
+        rendition: Rendition,
+        version: int,
     ) -> Release:
         request = signed.request
         event = self._event(
@@ -499,6 +532,8 @@ class KeyKeeper:
             record="0x" + request.record.hex(),
             licence="0x" + request.licence.hex(),
             consent="0x" + state.consent.hex(),
+            fields="0x" + rendition.fields.hex(),
+            copy_for="0x" + rendition.licence.hex(),
             requester=request.requester,
             public_key_hash="0x" + request.public_key_hash.hex(),
             nonce=str(request.nonce),
@@ -514,11 +549,11 @@ class KeyKeeper:
             signature="0x" + signed.signature.hex(),
         )
         nonce = to_canonical_address(request.requester) + request.nonce.to_bytes(32, "big")
-        return Release(event, nonce, request.record, state.consent)
+        return Release(event, nonce, rendition.id, state.consent)
 
     def _receipt(self, record: bytes) -> ShredReceipt:
-        held = self._vault.held([record])[0]
-        entry = self._vault.entry(held.shredded)
+        version, number = self._vault.shredded(record) or (0, 0)
+        entry = self._vault.entry(number)
         if entry is None:
             raise IntegrityError("the log entry of a shredding is missing")
         event = entry.event
@@ -527,7 +562,7 @@ class KeyKeeper:
             market=self.market,
             card=self.card,
             record=record,
-            version=held.version,
+            version=version,
             order=bytes.fromhex(str(event["order"])[2:]),
             deadline=int(event["deadline"]),
             order_signature=bytes.fromhex(str(event["signature"])[2:]),

@@ -14,11 +14,14 @@ from eth_utils import is_address, to_canonical_address, to_checksum_address
 from medtoken.errors import BadInput
 
 from . import _signing
+from ._rendition import Rendition
 
 _NAME = "KeeperOrder"
 _FIELDS = (
     ("action", "string"),
     ("record", "bytes32"),
+    ("fields", "bytes32"),
+    ("licence", "bytes32"),
     ("keeper", "bytes32"),
     ("version", "uint256"),
     ("content", "bytes32"),
@@ -42,7 +45,7 @@ class Action(StrEnum):
     FINISH = "finish"
     """All three have the next version: forget the one before. ``content`` is zero."""
     DESTROY = "destroy"
-    """Shred every version for good, at whatever keeper; ``keeper``, ``content``, version are zero."""
+    """Shred every share of every copy for good, at whatever keeper; all but the record is zero."""
 
 
 _SENTENCES = {
@@ -51,7 +54,7 @@ _SENTENCES = {
     Action.COMPLETE: "take version {version} of its share of the key into use",
     Action.ABANDON: "forget version {version} of its share of the key, keeping the one before,",
     Action.FINISH: "forget its shares of the key before version {version}",
-    Action.DESTROY: "DESTROY its share of the key for ever, so that nobody can open the record again",
+    Action.DESTROY: "DESTROY its shares of the keys for ever, so that nobody can open any copy again,",
 }
 
 
@@ -62,7 +65,8 @@ class KeeperOrder:
     chain_id: int
     market: str
     action: Action
-    record: bytes
+    rendition: Rendition
+    """Of which copy; to destroy, of the record alone: it is about all of them."""
     keeper: bytes
     version: int
     content: bytes
@@ -70,8 +74,8 @@ class KeeperOrder:
     """Unix time in seconds from which on the order is void."""
 
     def __post_init__(self) -> None:
-        if any(len(word) != 32 for word in (self.record, self.keeper, self.content)):
-            raise BadInput("record, keeper and content have 32 bytes each")
+        if any(len(word) != 32 for word in (self.keeper, self.content)):
+            raise BadInput("keeper and content have 32 bytes each")
         if not is_address(self.market):
             raise BadInput(f"{self.market!r} is not an address")
         if not 0 <= self.version < 1 << 32 or not 0 <= self.deadline < 1 << 64:
@@ -79,6 +83,11 @@ class KeeperOrder:
         if not 0 <= self.chain_id < 1 << 256:
             raise BadInput("chain ids are never negative")
         object.__setattr__(self, "market", to_checksum_address(self.market))
+
+    @property
+    def record(self) -> bytes:
+        """The record's id."""
+        return self.rendition.record
 
     def digest(self) -> bytes:
         """The 32-byte EIP-712 digest."""
@@ -93,14 +102,21 @@ class KeeperOrder:
         whom = "every key keeper" if self.keeper == ANY_KEEPER else f"keeper 0x{self.keeper.hex()}"
         until = datetime.fromtimestamp(self.deadline, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         return (
-            f"Order {whom} to {_SENTENCES[self.action].format(version=self.version)} of record "
-            f"0x{self.record.hex()}, on chain {self.chain_id}; valid until {until}."
+            f"Order {whom} to {_SENTENCES[self.action].format(version=self.version)} of "
+            f"{self._what()}, on chain {self.chain_id}; valid until {until}."
         )
+
+    def _what(self) -> str:
+        if self.action is Action.DESTROY:
+            return f"record 0x{self.record.hex()} and all its copies"
+        return self.rendition.render()
 
     def _values(self) -> tuple[bytes | int | str, ...]:
         return (
             self.action.value,
             self.record,
+            self.rendition.fields,
+            self.rendition.licence,
             self.keeper,
             self.version,
             self.content,
@@ -137,7 +153,7 @@ class Custodianship:
     def order(
         self,
         action: Action,
-        record: bytes,
+        rendition: Rendition,
         keeper: bytes = ANY_KEEPER,
         version: int = 0,
         content: bytes = bytes(32),
@@ -147,7 +163,7 @@ class Custodianship:
             self.chain_id,
             self.market,
             action,
-            record,
+            rendition,
             keeper,
             version,
             content,
@@ -161,8 +177,8 @@ def order_with(key: bytes) -> Callable[[KeeperOrder], bytes]:
     return lambda order: _signing.sign(key, order.digest())
 
 
-def sealing_info(action: Action, chain_id: int, market: str, record: bytes, keeper: bytes,
-                 version: int) -> bytes:  # fmt: skip
+def sealing_info(action: Action, chain_id: int, market: str, rendition: Rendition,
+                 keeper: bytes, version: int) -> bytes:  # fmt: skip
     """What HPKE binds a share, or a change of one, to on its way to a keeper."""
     return b"".join(
         (
@@ -170,7 +186,7 @@ def sealing_info(action: Action, chain_id: int, market: str, record: bytes, keep
             hashlib.sha256(action.value.encode()).digest(),
             chain_id.to_bytes(32),
             to_canonical_address(market),
-            record,
+            rendition.id,
             keeper,
             version.to_bytes(4),
         )

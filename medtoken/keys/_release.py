@@ -19,6 +19,7 @@ from ._identity import KeeperCard, ShredReceipt
 from ._keeper import Holding, rotation_content
 from ._order import Action, Custodianship, SignedOrder, sealing_info
 from ._refusal import Code, Refused
+from ._rendition import Rendition
 from ._request import KeyRequest, SignedKeyRequest
 from ._shamir import SHARES, THRESHOLD, Share, combine, shares_of_zero, split
 
@@ -47,9 +48,9 @@ class Keeper(Protocol):
     def card(self) -> KeeperCard:
         """The public keys behind ``keeper_id``."""
 
-    def holding(self, record: bytes) -> Holding: ...
+    def holding(self, rendition: bytes) -> Holding: ...
 
-    def share_version(self, record: bytes) -> int: ...
+    def share_version(self, rendition: bytes) -> int: ...
 
     def deposit(self, signed: SignedOrder, sealed: bytes) -> None: ...
 
@@ -75,26 +76,28 @@ class Keeper(Protocol):
 # ---------------------------------------------------------------------- custodians
 
 
-def deposit(record: bytes, dek: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -> int:
-    """Split a record's key among exactly three keepers; the version of the split.
+def deposit(
+    rendition: Rendition, dek: bytes, keepers: Sequence[Keeper], custodian: Custodianship
+) -> int:
+    """Split the key of a record's copy among exactly three keepers; the version of the split.
 
     Keep ``dek`` until this returns. After a failure, call it again: every call is a new version.
     Shares of different versions never combine.
     """
     _require_three(keepers)
-    answers, holdings = _ask(keepers, lambda keeper: keeper.holding(record))
+    answers, holdings = _ask(keepers, lambda keeper: keeper.holding(rendition.id))
     if not answers:
         version = max(holding.newest for holding in holdings) + 1
         shares = {
             keeper.keeper_id: share
-            for keeper, share in zip(keepers, split(dek, record, version), strict=True)
+            for keeper, share in zip(keepers, split(dek, rendition.id, version), strict=True)
         }
 
         def hold(keeper: Keeper) -> None:
             plain = bytes(shares[keeper.keeper_id])
-            sealed = _seal(custodian, Action.DEPOSIT, record, keeper, version, plain)
+            sealed = _seal(custodian, Action.DEPOSIT, rendition, keeper, version, plain)
             content = hashlib.sha256(sealed).digest()
-            order = custodian.order(Action.DEPOSIT, record, keeper.keeper_id, version, content)
+            order = custodian.order(Action.DEPOSIT, rendition, keeper.keeper_id, version, content)
             keeper.deposit(order, sealed)
 
         answers, _ = _ask(keepers, hold)
@@ -103,8 +106,8 @@ def deposit(record: bytes, dek: bytes, keepers: Sequence[Keeper], custodian: Cus
     raise KeyRefused(f"the key is not deposited with all three keepers: {'; '.join(answers)}")
 
 
-def rotate(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -> int:
-    """Give the three keepers fresh shares of the same key; the version they then hold.
+def rotate(rendition: Rendition, keepers: Sequence[Keeper], custodian: Custodianship) -> int:
+    """Give the three keepers fresh shares of a copy's same key; the version they then hold.
 
     The custodian deals shares of zero, which each keeper adds to its own: nobody, the custodian
     included, sees the key, and a share that leaked before is worth nothing together with one that
@@ -112,20 +115,20 @@ def rotate(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -
     call it again: it goes on where it stopped.
     """
     _require_three(keepers)
-    holdings = _all(keepers, lambda keeper: keeper.holding(record))
+    holdings = _all(keepers, lambda keeper: keeper.holding(rendition.id))
     if any(holding.shredded for holding in holdings):
-        raise KeyRefused(f"the shares of record 0x{record.hex()} were shredded")
+        raise KeyRefused(f"the shares of record 0x{rendition.record.hex()} were shredded")
     version, rotation, commitments = _on_its_way(holdings)
     if version and _mixed_up(holdings, version, rotation):
         # All still hold the version before, so nothing is lost by starting over.
         abandoned = version
 
         def abandon(keeper: Keeper) -> None:
-            order = custodian.order(Action.ABANDON, record, keeper.keeper_id, abandoned)
+            order = custodian.order(Action.ABANDON, rendition, keeper.keeper_id, abandoned)
             keeper.abandon(order)
 
         _all(keepers, abandon)
-        holdings = _all(keepers, lambda keeper: keeper.holding(record))
+        holdings = _all(keepers, lambda keeper: keeper.holding(rendition.id))
         version, rotation, commitments = _on_its_way(holdings)
     if not version:
         if len({holding.version for holding in holdings}) != 1 or not holdings[0].version:
@@ -135,20 +138,20 @@ def rotate(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -
 
         def prepare(keeper: Keeper) -> bytes:
             plain = changes[keeper.keeper_id]
-            sealed = _seal(custodian, Action.ROTATE, record, keeper, version, plain)
+            sealed = _seal(custodian, Action.ROTATE, rendition, keeper, version, plain)
             content = rotation_content(rotation, sealed)
-            order = custodian.order(Action.ROTATE, record, keeper.keeper_id, version, content)
+            order = custodian.order(Action.ROTATE, rendition, keeper.keeper_id, version, content)
             return keeper.rotate(order, rotation, sealed)
 
         commitments = tuple(_all(keepers, prepare))
 
     def complete(keeper: Keeper) -> None:
         content = rotation_content(rotation, b"".join(commitments))
-        order = custodian.order(Action.COMPLETE, record, keeper.keeper_id, version, content)
+        order = custodian.order(Action.COMPLETE, rendition, keeper.keeper_id, version, content)
         keeper.complete(order, rotation, commitments)
 
     def finish(keeper: Keeper) -> None:
-        keeper.finish(custodian.order(Action.FINISH, record, keeper.keeper_id, version))
+        keeper.finish(custodian.order(Action.FINISH, rendition, keeper.keeper_id, version))
 
     _all([k for k, h in zip(keepers, holdings, strict=True) if h.newest < version], complete)
     _all(keepers, finish)
@@ -156,11 +159,12 @@ def rotate(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -
 
 
 def shred(record: bytes, keepers: Sequence[Keeper], custodian: Custodianship) -> list[ShredReceipt]:
-    """Destroy a record's shares at every keeper (R35); KeyRefused names those that did not answer.
+    """Destroy the shares of a record and of all its copies at every keeper (R35).
 
-    With two of three shares gone nobody can open the record again. Calling it again is safe.
+    KeyRefused names those that did not answer. With two of three shares gone nobody can open the
+    record again. Calling it again is safe.
     """
-    order = custodian.order(Action.DESTROY, record)
+    order = custodian.order(Action.DESTROY, Rendition(record, bytes(32)))
     answers, receipts = _ask(keepers, lambda keeper: keeper.shred(order))
     if answers:
         raise KeyRefused(f"not every share was shredded: {'; '.join(answers)}")
@@ -200,13 +204,13 @@ def _mixed_up(holdings: Sequence[Holding], version: int, rotation: bytes) -> boo
 def _seal(
     custodian: Custodianship,
     action: Action,
-    record: bytes,
+    rendition: Rendition,
     keeper: Keeper,
     version: int,
     plain: bytes,
 ) -> bytes:
     info = sealing_info(
-        action, custodian.chain_id, custodian.market, record, keeper.keeper_id, version
+        action, custodian.chain_id, custodian.market, rendition, keeper.keeper_id, version
     )
     return HpkePublicKey(keeper.card.public_key).seal(plain, info)
 
@@ -244,8 +248,10 @@ class Wanted:
     """One key that a licensee asks for."""
 
     request: KeyRequest
+    rendition: Rendition
+    """Of which copy of the record: keepers give the one that the licence is for, and no other."""
     commits_to: Callable[[bytes], bool]
-    """Whether a key is the record's: the sealed record's ``Trailer.commits_to``."""
+    """Whether a key is that copy's: its ``Trailer.commits_to``."""
 
 
 def release_key(
@@ -253,15 +259,16 @@ def release_key(
     request: KeyRequest,
     private_key: HpkePrivateKey,
     *,
+    rendition: Rendition,
     sign: Callable[[KeyRequest], bytes],
     commits_to: Callable[[bytes], bool],
     patience: float = PATIENCE,
     hedge: float = HEDGE,
 ) -> bytes:
-    """The record's 32-byte key from any two honest keepers: see ``release_keys``."""
+    """The 32-byte key of a record's copy from any two honest keepers: see ``release_keys``."""
     (key,) = release_keys(
         keepers,
-        [Wanted(request, commits_to)],
+        [Wanted(request, rendition, commits_to)],
         private_key,
         sign=sign,
         patience=patience,
@@ -324,9 +331,10 @@ class _Goal:
         shares = [Share.from_bytes(plain[at : at + size]) for at in range(0, len(plain), size)]
         if not shares:
             raise IntegrityError("gave nothing")
-        record = self.wanted.request.record
-        if not all(share.record == record and share.genuine for share in shares):
+        if not all(share.genuine for share in shares):
             raise IntegrityError("gave a false share")
+        if any(share.record != self.wanted.rendition.id for share in shares):
+            raise IntegrityError("gave a share of the key of another record or copy")
         self.answers[keeper] = "gave a share that fits no other"
         for share in shares:
             for other, earlier in self.received:

@@ -36,12 +36,17 @@ CREATE TABLE IF NOT EXISTS kept (
     sealed {blob} NOT NULL
 );
 CREATE TABLE IF NOT EXISTS shares (
-    record {blob} PRIMARY KEY,
+    rendition {blob} PRIMARY KEY,
+    record {blob} NOT NULL,  -- of which it is a copy
     version BIGINT NOT NULL,
     sealed {blob},         -- NULL once shredded
     next {blob},           -- a rotation on its way, if any
-    complete INTEGER NOT NULL DEFAULT 0,  -- whether the next version is in use already
-    shredded BIGINT        -- the log entry of the shredding
+    complete INTEGER NOT NULL DEFAULT 0  -- whether the next version is in use already
+);
+CREATE TABLE IF NOT EXISTS shredded (
+    record {blob} PRIMARY KEY,
+    version BIGINT NOT NULL,  -- the newest of its shares that was in use; 0 if none was held
+    entry BIGINT NOT NULL     -- in the log
 );
 CREATE TABLE IF NOT EXISTS revocations (
     consent {blob} PRIMARY KEY,
@@ -99,14 +104,13 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a vault holds of one record."""
+    """What a vault holds of one copy of a record."""
 
     version: int
     """Of the oldest share that is held, or was last; 0 if there never was one."""
     share: Share | None = None
     staged: Staged | None = None
-    shredded: int = 0
-    """Number of the log entry that records the shredding, or 0."""
+    shredded: bool = False
 
     @property
     def usable(self) -> list[Share]:
@@ -123,12 +127,15 @@ class Release:
 
     event: Event
     nonce: bytes
-    record: bytes
+    rendition: bytes
     consent: bytes
 
 
 class ShareVault(Protocol):
-    """Shares per record, and a log. Each method is one transaction: all of it or nothing."""
+    """Shares by rendition, and a log. Each method is one transaction: all of it or nothing.
+
+    A record has one rendition for each copy that was sealed of it.
+    """
 
     def keep(self, name: str, value: bytes) -> None:
         """Keep something of the keeper's own, encrypted, in place of what had the name."""
@@ -139,41 +146,45 @@ class ShareVault(Protocol):
     def kept(self, name: str) -> bytes | None:
         """What was kept under a name."""
 
-    def version(self, record: bytes) -> int:
-        """The newest version put for ``record`` and in use, shredded or not; 0 if none was."""
+    def version(self, rendition: bytes) -> int:
+        """The newest version put for ``rendition`` and in use, shredded or not; 0 if none was."""
 
-    def held(self, records: Sequence[bytes]) -> list[Held]:
-        """What is held of each record."""
+    def held(self, renditions: Sequence[bytes]) -> list[Held]:
+        """What is held of each."""
 
-    def get(self, record: bytes) -> Share | None:
+    def get(self, rendition: bytes) -> Share | None:
         """The share, or None if there is none (any more)."""
 
-    def put(self, share: Share, event: Event) -> None:
+    def put(self, share: Share, event: Event, record: bytes | None = None) -> None:
         """Hold a share in place of any older one, and log it.
 
-        KeyRefused if the record was shredded or a share of this or a later version is held.
+        ``record`` is the one whose copy it is a share of (None: the share names it itself).
+        KeyRefused if that was shredded or a share of this or a later version is held.
         """
 
     def stage(self, staged: Staged, event: Event) -> None:
         """Keep the next version beside the one in use, in place of one that is not complete."""
 
-    def abandon(self, record: bytes, version: int, event: Event) -> bool:
+    def abandon(self, rendition: bytes, version: int, event: Event) -> bool:
         """Forget the next version, if it is ``version``; whether there was one."""
 
-    def finish(self, record: bytes, version: int, event: Event) -> bool:
+    def finish(self, rendition: bytes, version: int, event: Event) -> bool:
         """Forget every share older than ``version``, which must be in use; whether there was one."""
 
     def shred(self, record: bytes, event: Event) -> bool:
-        """Delete all shares for good and log it; whether there was one.
+        """Delete the shares of all copies of a record for good and log it; whether there was one.
 
         A record of which nothing was held is marked all the same: nothing will ever be put.
         """
+
+    def shredded(self, record: bytes) -> tuple[int, int] | None:
+        """The newest version that was in use when a record was shredded, and the log entry of it."""
 
     def append(self, event: Event, nonce: bytes | None = None) -> LogEntry:
         """Log something; KeyRefused if ``nonce`` was used before."""
 
     def release(self, releases: Sequence[Release]) -> list[LogEntry | Refused]:
-        """Log releases, each unless its nonce was used, its record shredded or consent revoked."""
+        """Log releases, each unless its nonce was used, its share is gone or its consent revoked."""
 
     def revoke(self, consent: bytes, event: Event) -> bool:
         """Remember a consent as revoked and log it; False if it was remembered before."""
@@ -253,36 +264,38 @@ class SqlVault:
             self._open(bytes(row[0]), _bound_name(name), f"what is kept as {name}") if row else None
         )
 
-    def version(self, record: bytes) -> int:
-        held = self.held([record])[0]
+    def version(self, rendition: bytes) -> int:
+        held = self.held([rendition])[0]
         return held.staged.share.version if held.staged and held.staged.complete else held.version
 
-    def held(self, records: Sequence[bytes]) -> list[Held]:
+    def held(self, renditions: Sequence[bytes]) -> list[Held]:
         with self._transaction(write=False) as run:
             rows = [
                 run(
-                    "SELECT version, sealed, next, complete, shredded FROM shares WHERE record = ?",
-                    record,
+                    "SELECT version, sealed, next, complete FROM shares WHERE rendition = ?",
+                    rendition,
                 ).fetchone()
-                for record in records
+                for rendition in renditions
             ]
         return [
-            self._held(record, *row) if row else Held(0)
-            for record, row in zip(records, rows, strict=True)
+            self._held(rendition, *row) if row else Held(0)
+            for rendition, row in zip(renditions, rows, strict=True)
         ]
 
-    def get(self, record: bytes) -> Share | None:
-        return self.held([record])[0].share
+    def get(self, rendition: bytes) -> Share | None:
+        return self.held([rendition])[0].share
 
-    def put(self, share: Share, event: Event) -> None:
+    def put(self, share: Share, event: Event, record: bytes | None = None) -> None:
+        record = share.record if record is None else record
         sealed = self._seal(bytes(share), _bound(share.record, share.version))
         with self._transaction() as run:
-            self._require_before(run, share.record, share.version)
+            self._require_before(run, record, share.record, share.version)
             run(
-                "INSERT INTO shares (record, version, sealed) VALUES (?, ?, ?) ON CONFLICT (record) "
-                "DO UPDATE SET version = excluded.version, sealed = excluded.sealed, "
-                "next = NULL, complete = 0",
+                "INSERT INTO shares (rendition, record, version, sealed) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (rendition) DO UPDATE SET version = excluded.version, "
+                "sealed = excluded.sealed, next = NULL, complete = 0",
                 share.record,
+                record,
                 share.version,
                 sealed,
             )
@@ -294,7 +307,7 @@ class SqlVault:
         sealed = self._seal(plain, _bound(share.record, share.version, b"next"))
         with self._transaction() as run:
             row = run(
-                "SELECT version, sealed IS NULL, complete FROM shares WHERE record = ?",
+                "SELECT version, sealed IS NULL, complete FROM shares WHERE rendition = ?",
                 share.record,
             ).fetchone()
             if row is None or row[1]:
@@ -304,41 +317,41 @@ class SqlVault:
                     Code.WRONG_VERSION, f"version {share.version} does not follow version {row[0]}"
                 )
             run(
-                "UPDATE shares SET next = ?, complete = ? WHERE record = ?",
+                "UPDATE shares SET next = ?, complete = ? WHERE rendition = ?",
                 sealed,
                 int(staged.complete),
                 share.record,
             )
             _append(run, [(event, None)])
 
-    def abandon(self, record: bytes, version: int, event: Event) -> bool:
+    def abandon(self, rendition: bytes, version: int, event: Event) -> bool:
         with self._transaction() as run:
             done = run(
                 "UPDATE shares SET next = NULL, complete = 0 "
-                "WHERE record = ? AND version = ? AND next IS NOT NULL",
-                record,
+                "WHERE rendition = ? AND version = ? AND next IS NOT NULL",
+                rendition,
                 version - 1,
             ).rowcount
             if done:
                 _append(run, [(event, None)])
         return bool(done)
 
-    def finish(self, record: bytes, version: int, event: Event) -> bool:
-        held = self.held([record])[0]
+    def finish(self, rendition: bytes, version: int, event: Event) -> bool:
+        held = self.held([rendition])[0]
         if held.shredded:
-            raise Refused(Code.SHREDDED, f"the share of record 0x{record.hex()} was shredded")
+            raise Refused(Code.SHREDDED, _shredded_text(rendition))
         if held.version >= version > 0:
             return False
         if not (held.staged and held.staged.complete and held.staged.share.version == version):
             raise Refused(Code.WRONG_VERSION, f"version {version} is not in use here")
-        sealed = self._seal(bytes(held.staged.share), _bound(record, version))
+        sealed = self._seal(bytes(held.staged.share), _bound(rendition, version))
         with self._transaction() as run:
             done = run(
                 "UPDATE shares SET version = ?, sealed = ?, next = NULL, complete = 0 "
-                "WHERE record = ? AND version = ? AND complete = 1",
+                "WHERE rendition = ? AND version = ? AND complete = 1",
                 version,
                 sealed,
-                record,
+                rendition,
                 held.version,
             ).rowcount
             if done:
@@ -348,21 +361,23 @@ class SqlVault:
 
     def shred(self, record: bytes, event: Event) -> bool:
         with self._transaction() as run:
-            row = run(
-                "SELECT sealed IS NOT NULL, shredded FROM shares WHERE record = ?", record
-            ).fetchone()
-            if row and row[1]:
+            if _shredded(run, record):
                 return False
+            (newest,) = run(
+                "SELECT MAX(version) FROM shares WHERE record = ? AND sealed IS NOT NULL", record
+            ).fetchone()
             (entry,) = _append(run, [(event, None)])
+            run("INSERT INTO shredded VALUES (?, ?, ?)", record, newest or 0, entry.number)
             run(
-                "INSERT INTO shares (record, version, shredded) VALUES (?, 0, ?) "
-                "ON CONFLICT (record) DO UPDATE "
-                "SET sealed = NULL, next = NULL, complete = 0, shredded = excluded.shredded",
+                "UPDATE shares SET sealed = NULL, next = NULL, complete = 0 WHERE record = ?",
                 record,
-                entry.number,
             )
         self._purge()
-        return bool(row and row[0])
+        return bool(newest)
+
+    def shredded(self, record: bytes) -> tuple[int, int] | None:
+        with self._transaction(write=False) as run:
+            return _shredded(run, record)
 
     def append(self, event: Event, nonce: bytes | None = None) -> LogEntry:
         with self._transaction() as run:
@@ -408,35 +423,33 @@ class SqlVault:
     def _purge(self) -> None:
         """After something was deleted: leave as little of it behind as the database can."""
 
-    def _require_before(self, run: Run, record: bytes, version: int) -> None:
-        row = run(
-            "SELECT version, shredded IS NOT NULL, complete FROM shares WHERE record = ?", record
-        ).fetchone()
-        if row and row[1]:
-            raise Refused(Code.SHREDDED, f"the share of record 0x{record.hex()} was shredded")
-        if row and row[0] + row[2] >= version:
+    def _require_before(self, run: Run, record: bytes, rendition: bytes, version: int) -> None:
+        if _shredded(run, record):
+            raise Refused(Code.SHREDDED, _shredded_text(record))
+        row = run("SELECT version, complete FROM shares WHERE rendition = ?", rendition).fetchone()
+        if row and sum(row) >= version:
             raise Refused(
                 Code.WRONG_VERSION,
-                f"a share of version {row[0] + row[2]} of record 0x{record.hex()} is already held",
+                f"a share of version {sum(row)} of 0x{rendition.hex()} is already held",
             )
 
     def _held(
         self,
-        record: bytes,
+        rendition: bytes,
         version: int,
         sealed: bytes | None,
         following: bytes | None,
         complete: int,
-        shredded: int | None,
     ) -> Held:
-        what = f"the share of record 0x{record.hex()}"
+        what = f"the share of 0x{rendition.hex()}"
         share = staged = None
         if sealed is not None:
-            share = Share.from_bytes(self._open(bytes(sealed), _bound(record, version), what))
+            share = Share.from_bytes(self._open(bytes(sealed), _bound(rendition, version), what))
         if following is not None:
-            plain = self._open(bytes(following), _bound(record, version + 1, b"next"), what)
+            plain = self._open(bytes(following), _bound(rendition, version + 1, b"next"), what)
             staged = Staged(plain[:32], Share.from_bytes(plain[32:]), bool(complete))
-        return Held(version, share, staged, shredded or 0)
+        # Nothing but shredding leaves a row without its share.
+        return Held(version, share, staged, shredded=sealed is None)
 
     def _seal(self, plain: bytes, bound: bytes) -> bytes:
         nonce = secrets.token_bytes(12)
@@ -545,7 +558,7 @@ def _verdicts(run: Run, releases: Sequence[Release]) -> list[Refused | None]:
             verdict = Refused(Code.NONCE_USED, _NONCE_USED)
         elif is_so(_revoked, release.consent):
             verdict = Refused(Code.REVOKED, "the consent was revoked")
-        elif not is_so(_holding, release.record):
+        elif not is_so(_holding, release.rendition):
             verdict = Refused(Code.NO_SHARE, "no share of this record's key is held here")
         seen.add(release.nonce)
         verdicts.append(verdict)
@@ -560,9 +573,18 @@ def _revoked(run: Run, consent: bytes) -> bool:
     return run("SELECT 1 FROM revocations WHERE consent = ?", consent).fetchone() is not None
 
 
-def _holding(run: Run, record: bytes) -> bool:
-    found = run("SELECT 1 FROM shares WHERE record = ? AND sealed IS NOT NULL", record)
+def _holding(run: Run, rendition: bytes) -> bool:
+    found = run("SELECT 1 FROM shares WHERE rendition = ? AND sealed IS NOT NULL", rendition)
     return found.fetchone() is not None
+
+
+def _shredded(run: Run, record: bytes) -> tuple[int, int] | None:
+    row = run("SELECT version, entry FROM shredded WHERE record = ?", record).fetchone()
+    return (int(row[0]), int(row[1])) if row else None
+
+
+def _shredded_text(what: bytes) -> str:
+    return f"the share of 0x{what.hex()} was shredded"
 
 
 def _head(run: Run) -> LogEntry | None:

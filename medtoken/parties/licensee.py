@@ -14,7 +14,15 @@ from medtoken.chain.node import Receipt, Wallet
 from medtoken.errors import BadInput, ConsentRefused
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Codec, Opener
-from medtoken.keys import HpkePrivateKey, Keeper, KeyRequest, release_key, sign_with
+from medtoken.keys import (
+    EVERY_LICENCE,
+    HpkePrivateKey,
+    Keeper,
+    KeyRequest,
+    Rendition,
+    release_key,
+    sign_with,
+)
 from medtoken.sealing import written_whole
 
 DAY = 86_400
@@ -134,6 +142,9 @@ class Licensee:
     ) -> sealing.Manifest:
         """Get the key from any two keepers, fetch, verify everything, and write the plaintext.
 
+        What comes is the copy that the patient's consent lets out, by its masking profile; the one
+        made for this licence alone, with its mark, if the custodian made one (R9, R35).
+
         Raises KeyRefused when fewer than two keepers release, IntegrityError when anything does
         not match the chain's CID and fingerprint, StoreError when blocks are missing.
         """
@@ -163,9 +174,14 @@ class Licensee:
     def _key_of(
         self, licence: bytes, store: Opener, keepers: Sequence[Keeper]
     ) -> tuple[sealing.Source, bytes, bytes]:
-        """The sealed record of a licence, its key, and the fingerprint that the registry holds."""
+        """The sealed copy that a licence opens, its key, and the fingerprint that the registry holds."""
         _, ref, block = self._suite.market.licence_bought(licence)
-        draft = self._suite.registry.draft(ref.record)
+        fields = self._suite.market.consent_terms(ref.consent).fields
+        copies = {(c.fields, c.licence): c for c in self._suite.registry.renditions(ref.record)}
+        own, common = (Rendition(ref.record, fields, one) for one in (licence, EVERY_LICENCE))
+        rendition = own if (fields, licence) in copies else common
+        # A file that keeps to the profile as it was registered has no copy beside it.
+        draft = copies.get((fields, rendition.licence)) or self._suite.registry.draft(ref.record)
         source = store.open(CID(Codec(draft.codec), draft.content))
         trailer = sealing.read_trailer(source)
         private = HpkePrivateKey.generate()
@@ -183,6 +199,7 @@ class Licensee:
             keepers,
             request,
             private,
+            rendition=rendition,
             sign=sign_with(self._wallet.account),
             commits_to=trailer.commits_to,
         )

@@ -134,7 +134,7 @@ def lasting() -> Iterator[Node]:
 def test_the_story_is_the_one_that_was_promised(undisturbed: Summary) -> None:
     story = undisturbed
     assert {r["kind"] for r in story["records"]} == {"fhir-r4", "dicom", "cgm-csv", "vcf"}
-    assert all(r["opened_equals_original"] for r in story["records"])
+    assert all(r["opened_as_consented"] for r in story["records"])
     assert all(int(r["dct"]) > 0 for r in story["records"])
     worked = {k: int(v) for k, v in story["worked_example"].items()}
     assert {k: v // DUT for k, v in worked.items() if k not in ("calls", "transactions")} == {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,19 @@ def test_a_record_lives_is_sold_earns_and_rests(devnet: Any, process: Run, tmp_p
     assert (state["used"], state["usable"]) == (4, True)
     assert int(state["earned_unsettled"]) == paid
     devnet.chain.mine()
+    # The consent lets out a de-identified image: until the hospital made one, nothing opens.
+    assert process("record", "open", licence, tmp_path / "opened.dcm").code == 7
+    copy = process("record", "copy", record, file, "--licence", licence).ok()
+    assert copy["new"]
+    assert copy["marked_places"] > 100
+    assert not process("record", "copy", record, file, "--licence", licence).ok()["new"]
+    devnet.chain.mine()
     opened = process("record", "open", licence, tmp_path / "opened.dcm").ok()
-    assert opened["fingerprint"] == added["fingerprint"]
-    assert (tmp_path / "opened.dcm").read_bytes() == Path(file).read_bytes()
+    assert opened["fingerprint"] == copy["fingerprint"] != added["fingerprint"]
+    content = (tmp_path / "opened.dcm").read_bytes()
+    assert hashlib.sha256(content).hexdigest() == copy["sha256"].removeprefix("0x")
+    assert b"CompressedSamples^CT1" in Path(file).read_bytes()
+    assert b"CompressedSamples^CT1" not in content
 
     # What was paid is split, and the patient is paid out.
     settled = process("earnings", "settle", licence).ok()

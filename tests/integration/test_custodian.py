@@ -27,8 +27,9 @@ from medtoken.errors import (
 from medtoken.formats import Format
 from medtoken.home import Home
 from medtoken.ipfs import CID
+from medtoken.keys import Rendition
 from medtoken.parties import Custodian, attest_record
-from medtoken.vocabulary import Form, Tier
+from medtoken.vocabulary import Form, Tier, profile_hash
 
 
 def registered(fresh: Stage) -> int:
@@ -39,7 +40,8 @@ def registered(fresh: Stage) -> int:
 
 def versions(fresh: Stage, record: bytes) -> list[int]:
     """Of the shares that the keepers hold."""
-    return [keeper.share_version(record) for keeper in fresh.keepers]
+    copy = Rendition(record, profile_hash("all")).id
+    return [keeper.share_version(copy) for keeper in fresh.keepers]
 
 
 # ------------------------------------------------------------------ adding

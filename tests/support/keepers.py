@@ -23,6 +23,7 @@ from medtoken.keys import (
     Keeper,
     KeyKeeper,
     LicenceState,
+    Rendition,
     SignedKeyRequest,
     Tip,
     order_with,
@@ -34,6 +35,12 @@ NOW = 1_800_000_000
 RECORD = b"\x01" * 32
 LICENCE = b"\x02" * 32
 CONSENT = b"\x03" * 32
+FIELDS = b"\x05" * 32
+"""The masking profile that the consent names."""
+COPY = Rendition(RECORD, FIELDS)
+SLOT = COPY.id
+WHOLE = Rendition(RECORD, bytes(32))
+"""What an order to destroy is about."""
 DEK = bytes(range(32))
 NAMES = ("north", "south", "east")
 
@@ -55,6 +62,7 @@ class Chain:
                 expires=NOW + 3600,
                 block=100,
                 consent=CONSENT,
+                fields=FIELDS,
             )
         }
         self.custodians: dict[bytes, str] = {}
@@ -101,8 +109,8 @@ def custodianship(account: LocalAccount = CUSTODIAN, **fields: object) -> Custod
 
 
 def deposit(record: bytes, dek: bytes, keepers: Sequence[Keeper]) -> int:
-    """As the custodian."""
-    return keys.deposit(record, dek, keepers, custodianship())
+    """As the custodian, for every licence."""
+    return keys.deposit(Rendition(record, FIELDS), dek, keepers, custodianship())
 
 
 def shred(record: bytes, keepers: Sequence[Keeper]) -> list[keys.ShredReceipt]:

@@ -57,6 +57,7 @@ class Stage:
             purposes=PURPOSES,
             licensees=["pharma"],
             region="TW",
+            fields="all",
             floor_price=floor,
             days=days,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from eth_abi import encode
@@ -23,6 +23,8 @@ _PARAMETERS = {
 }
 _RECORD_TYPE = keccak(text="medtoken record")
 _VERSION_TYPE = keccak(text="medtoken record version")
+_RENDITION_TYPE = keccak(text="medtoken record rendition")
+_CODECS = (0x55, 0x70)  # raw, dag-pb
 _MAX_UNITS = 100_000  # thousandths, in one record
 _SCORES = ("units", "completeness", "annotation", "dvi")
 
@@ -40,6 +42,8 @@ class Record:
     scores: dict[str, Any] | None = None
     attester: int = 0
     minted: int = 0  # base units of DCT
+    # masked copies in force, by profile and licence (zero: for every one)
+    renditions: Mapping[tuple[bytes, bytes], dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,17 @@ def record_id(custodian: int, tag: bytes) -> bytes:
 def version_id(previous: bytes) -> bytes:
     """The id of a version of the very same file as ``previous`` (R6)."""
     return keccak(encode(["bytes32", "bytes32"], [_VERSION_TYPE, previous]))
+
+
+def rendition_id(record: bytes, fields: bytes, licence: bytes) -> bytes:
+    """The id of a masked copy of a record (R9, R35)."""
+    return keccak(_RENDITION_TYPE + record + fields + licence)
+
+
+def copy_commitment(copy: dict[str, Any]) -> bytes:
+    """What the registry keeps of a masked copy."""
+    kinds = ["bytes32", "bytes32", "uint256", "uint256"]
+    return keccak(encode(kinds, [copy[n] for n in ("fingerprint", "content", "codec", "size")]))
 
 
 def commitment(draft: dict[str, Any]) -> bytes:
@@ -261,6 +276,39 @@ class RegistryBook(Book):
             found, facts=replace(found.facts, destroyed=True), certificate=args["certificate"]
         )
 
+    def _rendition(self, event: Event) -> None:
+        args, copy, journal = event.args, event.args["rendition"], self.journal
+        name = f"a copy of record {hexed(args['record'])}"
+        found = self.records.get(args["record"])
+        if found is None:
+            journal.require(False, 7, "R35", f"{name}, which is unknown, was stated")
+            return
+        journal.require(
+            self._may(found.facts.custodian, Capability.CUSTODIAN) and not found.facts.destroyed,
+            7,
+            "R35",
+            f"{name} was stated after its destruction, or by a custodian without accreditation",
+        )
+        journal.expect(
+            7,
+            "R35",
+            f"profile and licence of {name}",
+            (copy["fields"], copy["licence"]),
+            (args["fields"], args["licence"]),
+        )
+        journal.require(
+            any(copy["fields"])
+            and any(copy["fingerprint"])
+            and any(copy["content"])
+            and copy["codec"] in _CODECS
+            and copy["size"] > 0,
+            7,
+            "R35",
+            f"{name} is incomplete",
+        )
+        copies = {**found.renditions, (args["fields"], args["licence"]): copy}
+        self.records[args["record"]] = replace(found, renditions=copies)
+
     def _batch(self, event: Event) -> None:
         args = event.args
         key = (args["custodian"], args["root"])
@@ -370,6 +418,7 @@ class RegistryBook(Book):
         "RecordRegistered": _registered,
         "RecordSuperseded": _superseded,
         "RecordDestroyed": _destroyed,
+        "RenditionAdded": _rendition,
         "BatchRegistered": _batch,
         "RecordAttested": _attested,
         "InstitutionChanged": _institution,
@@ -393,6 +442,17 @@ def _record_dict(record: Record) -> dict[str, Any]:
         "previous": hexed(draft["previous"]) if draft["previous"] != bytes(32) else None,
         "superseded_by": hexed(record.superseded_by) if record.superseded_by else None,
         "destroyed": hexed(record.certificate) if record.certificate else None,
+        "copies": [
+            {
+                "fields": hexed(fields),
+                "licence": hexed(licence) if any(licence) else None,
+                "fingerprint": hexed(copy["fingerprint"]),
+                "content": hexed(copy["content"]),
+                "codec": copy["codec"],
+                "size": copy["size"],
+            }
+            for (fields, licence), copy in sorted(record.renditions.items())
+        ],
         "attested": facts.attested,
         "attester": record.attester or None,
         "scores": {name: record.scores[name] for name in _SCORES} if record.scores else None,

@@ -18,6 +18,7 @@ from medtoken.keys import (
     HpkePrivateKey,
     Keeper,
     KeyRequest,
+    Rendition,
     SignedKeyRequest,
     order_with,
     release_key,
@@ -37,6 +38,7 @@ class Case:
     world: World
     licence: bytes
     record: bytes
+    rendition: Rendition
     block: int
     key: bytes
     patient: Patient
@@ -80,6 +82,7 @@ class Case:
             self.world.keepers if keepers is None else keepers,
             self.request(**changes),
             self.private_key,
+            rendition=self.rendition,
             sign=sign_with(signer.account),
             commits_to=lambda key: key == self.key,
             patience=patience,
@@ -114,7 +117,9 @@ class World:
         made = licensed(suite, cast, licensee, self.keepers, metered=metered)
         if final:
             self.chain.mine()
-        return Case(self, made.licence, made.record, made.block, made.key, made.patient)
+        return Case(
+            self, made.licence, made.record, made.rendition, made.block, made.key, made.patient
+        )
 
     def custodianship(self, wallet: Wallet | None = None) -> Custodianship:
         return Custodianship(

@@ -59,6 +59,7 @@ class Corrupt:
             expires=1 << 40,
             block=tip.final,
             consent=self.consent,
+            fields=self._case.rendition.fields,
         )
         return [state for _ in wanted]
 
@@ -86,7 +87,7 @@ def corrupt(case: Case) -> KeyKeeper:
         chain=Corrupt(case, MarketView(Rpc(suite.node.url), suite.deployment)),
         vault=SqliteVault.in_memory(),
     )
-    keeper._vault.put(split(case.key, case.record)[0], {"kind": "deposit", "time": 0})
+    keeper._vault.put(split(case.key, case.rendition.id)[0], {"kind": "deposit", "time": 0})
     return keeper
 
 
@@ -164,7 +165,7 @@ def test_a_release_before_finality_is_named(world: World) -> None:
         chain=Corrupt(case, MarketView(Rpc(suite.node.url), suite.deployment)),
         vault=SqliteVault.in_memory(),
     )
-    keeper._vault.put(split(case.key, case.record)[0], {"kind": "deposit"})
+    keeper._vault.put(split(case.key, case.rendition.id)[0], {"kind": "deposit"})
     keeper.release(case.signed(keeper, block=0))
     world.chain.mine()
     assert len(findings(world, list(keeper.log()))) == 1
@@ -189,6 +190,8 @@ def rewritten(entries: Sequence[LogEntry], at: int, **changes: str | int) -> lis
         ({"head_block": 10_000_000}, "the chain has no such block"),
         ({"chain_id": 1}, "for another market"),
         ({"consent": "0x" + "09" * 32}, "under another consent"),
+        ({"fields": "0x" + "09" * 32}, "by another profile than the consent names"),
+        ({"copy_for": "0x" + "09" * 32}, "the copy is for another licence"),
         ({"market": "nowhere"}, "malformed"),
     ],
 )

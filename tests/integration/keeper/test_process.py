@@ -18,7 +18,8 @@ from support.postgres import fresh_database, postgres
 
 from medtoken.errors import IntegrityError, KeyRefused, StateError
 from medtoken.keeper.process import KeeperProcess
-from medtoken.keys import Custodianship, Passphrase, SqliteVault, deposit
+from medtoken.keys import Custodianship, Passphrase, Rendition, SqliteVault, deposit
+from medtoken.vocabulary import profile_hash
 
 from .conftest import Case, World
 
@@ -91,7 +92,7 @@ def test_shares_outlive_a_keeper_however_they_are_kept(
         client = other.start()
         others = [*world.keepers[:2], client]
         # The record's key anew, at a later version, for the keepers that it now has.
-        assert deposit(case.record, case.key, others, world.custodianship()) == 2
+        assert deposit(case.rendition, case.key, others, world.custodianship()) == 2
         assert case.open([world.keepers[0], client]) == case.key
         other.kill()
         client = other.start()
@@ -170,6 +171,7 @@ def test_a_deposit_by_nobodys_custodian_is_refused(world: World) -> None:
     suite, cast = world.chain.suite, world.chain.cast
     number, tag = suite.registry.number_of(cast["hospital"].address), os.urandom(32)
     record = suite.registry.record_id(number, tag)
+    copy = Rendition(record, profile_hash("de-identified"))
 
     def attempt(wallet: Any, **evidence: Any) -> Custodianship:
         return dataclasses.replace(world.custodianship(wallet), **evidence)
@@ -182,14 +184,14 @@ def test_a_deposit_by_nobodys_custodian_is_refused(world: World) -> None:
         attempt(cast["hospital"]),
     ):
         with pytest.raises(KeyRefused, match="custodian"):
-            deposit(record, bytes(32), world.keepers, custodian)
-        assert [keeper.share_version(record) for keeper in world.keepers] == [0, 0, 0]
+            deposit(copy, bytes(32), world.keepers, custodian)
+        assert [keeper.share_version(copy.id) for keeper in world.keepers] == [0, 0, 0]
     good = attempt(cast["hospital"], custodian=number, tag=tag)
-    assert deposit(record, bytes(range(32)), world.keepers, good) == 1
+    assert deposit(copy, bytes(range(32)), world.keepers, good) == 1
 
 
 def test_a_registered_record_is_its_custodians(case: Case) -> None:
     world = case.world
     with pytest.raises(KeyRefused, match="custodian"):
-        deposit(case.record, bytes(32), world.keepers, world.custodianship(world.pharma))
+        deposit(case.rendition, bytes(32), world.keepers, world.custodianship(world.pharma))
     assert case.open() == case.key

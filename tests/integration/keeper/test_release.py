@@ -127,11 +127,14 @@ def test_many_keys_come_in_one_batch(world: World) -> None:
     cases = [world.case() for _ in range(3)]
     private_key = HpkePrivateKey.generate()
     fingerprint = private_key.public_key.fingerprint
-    wanted = [Wanted(case.request(public_key_hash=fingerprint), case.key.__eq__) for case in cases]
+    wanted = [
+        Wanted(case.request(public_key_hash=fingerprint), case.rendition, case.key.__eq__)
+        for case in cases
+    ]
     unknown = cases[0].request(public_key_hash=fingerprint, licence=b"\x09" * 32)
     keys = release_keys(
         world.keepers,
-        [wanted[0], Wanted(unknown, cases[0].key.__eq__), *wanted[1:]],
+        [wanted[0], Wanted(unknown, cases[0].rendition, cases[0].key.__eq__), *wanted[1:]],
         private_key,
         sign=sign_with(world.pharma.account),
     )

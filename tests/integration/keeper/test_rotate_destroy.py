@@ -56,7 +56,7 @@ def test_a_keeper_killed_in_any_step_comes_back_to_the_same_key(
     keepers: list[Keeper] = list(world.keepers)
     keepers[at] = Killed(world.keepers[at])
     with pytest.raises(KeyRefused, match=f"keeper {at + 1}: did not answer"):
-        rotate(case.record, keepers, world.custodianship())
+        rotate(case.rendition, keepers, world.custodianship())
     assert case.open() == case.key
     world.keepers[at] = world.processes[at].start()
     for pair in combinations(world.keepers, 2):
@@ -64,7 +64,7 @@ def test_a_keeper_killed_in_any_step_comes_back_to_the_same_key(
     configure_keepers(hospital._home.keepers_file, world.keepers)
     again = Custodian(world.chain.suite, world.chain.cast["hospital"], hospital._home)
     version = again.rotate_shares(case.record)
-    assert [keeper.share_version(case.record) for keeper in world.keepers] == [version] * 3
+    assert [keeper.share_version(case.rendition.id) for keeper in world.keepers] == [version] * 3
     for pair in combinations(world.keepers, 2):
         assert case.open(pair) == case.key
 
@@ -75,7 +75,7 @@ def test_a_destroyed_record_is_opened_by_nobody(case: Case, hospital: Custodian)
     certificate = hospital.destroy_record(case.record)
     with pytest.raises(KeyRefused, match="destroyed"):
         case.open()
-    assert [keeper.holding(case.record).shredded for keeper in world.keepers] == [True] * 3
+    assert [keeper.holding(case.rendition.id).shredded for keeper in world.keepers] == [True] * 3
     event = registry.destruction(case.record)
     assert event is not None
     assert event["certificate"] == certificate.hash

@@ -49,7 +49,7 @@ def test_the_main_job_with_a_daemon_as_the_store(own: Daemon, tmp_path: Path) ->
     home = Home(tmp_path / "home", store="kubo", ipfs_api=own.api)
     with anvil(outbox=home.outbox) as node:
         summary = Story(node, home, tmp_path / "out", lambda line: None).run()
-    assert all(record["opened_equals_original"] for record in summary["records"])
+    assert all(record["opened_as_consented"] for record in summary["records"])
     store = KuboStore(own.api, offline=True)
     assert set(store.pins()) == set(home.registered().values())
     assert all(check(store, cid).sound for cid in store.pins())

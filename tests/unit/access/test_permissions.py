@@ -69,6 +69,7 @@ TABLE: dict[str, dict[str, Kind]] = {
         "register_batch": K.ACCREDITED,
         "attest": K.ACCREDITED,
         "destroy": K.ACCREDITED,
+        "add_rendition": K.ACCREDITED,
         "register_from_batch": K.OPEN,
         "accredit": K.RESTRICTED,
         "move": K.RESTRICTED,
@@ -378,6 +379,7 @@ def test_an_accredited_function_refuses_everybody_without_the_capability(
 ) -> None:
     people = world.people
     allowed = {
+        "add_rendition": {people.custodian, people.other_custodian},
         "attest": {people.attester},
         "commit": {people.custodian, people.other_custodian},
         "destroy": {people.custodian, people.other_custodian},

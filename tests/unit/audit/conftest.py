@@ -455,6 +455,18 @@ def _versions(w: World, marks: dict[str, object]) -> None:
     consent = w.granted(third)
     ruined = w.buy(consent, units=6, salt=50 << KEY_BITS)
     w.use(ruined, 2)
+    copy = {
+        "fields": consent.fields,
+        "licence": bytes(32),
+        "fingerprint": w.fresh("fingerprint"),
+        "content": w.fresh("content"),
+        "codec": 0x55,
+        "size": 700,
+    }
+    w.registry.add_rendition(third, copy, sender=p.custodian)
+    own = copy | {"licence": w.licence_id(ruined), "codec": 0x70, "size": 800}
+    w.registry.add_rendition(third, own, sender=p.custodian)
+    w.registry.add_rendition(third, own | {"content": w.fresh("content")}, sender=p.custodian)
     w.registry.destroy(third, w.fresh("certificate"), sender=p.custodian)
     w.settle(ruined)  # what was earned stays owed
     never = w.register()

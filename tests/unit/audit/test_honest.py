@@ -322,4 +322,10 @@ def test_the_tariff_is_told(honest, report) -> None:
         kind, week = map(int, key.split("/"))
         assert amount == str(w.market.demand(kind, week))
     records = report.as_dict()["ledger"]["registry"]["records"]
-    assert records["0x" + honest.names.destroyed.hex()]["destroyed"]
+    destroyed = records["0x" + honest.names.destroyed.hex()]
+    assert destroyed["destroyed"]
+    assert [copy["size"] for copy in destroyed["copies"]] == [700, 800]
+    assert [copy["licence"] for copy in destroyed["copies"]] == [
+        None,
+        "0x" + honest.world.licence_id(honest.names.ruined).hex(),
+    ]

@@ -1084,6 +1084,34 @@ def test_a_destruction_that_the_rules_forbid(honest, changes: dict[str, Any], te
     named(honest, honest.changed(honest.find("RecordDestroyed"), **changes), 7, "R35", text)
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"record": b"\1" * 32}, "which is unknown"),
+        ({"fields": b"\1" * 32}, "profile and licence of a copy"),
+        ({"licence": b"\1" * 32}, "profile and licence of a copy"),
+    ],
+)
+def test_a_copy_that_was_stated_otherwise(honest, changes: dict[str, Any], text: str) -> None:
+    """R35."""
+    named(honest, honest.changed(honest.find("RenditionAdded"), **changes), 7, "R35", text)
+
+
+@pytest.mark.parametrize(
+    "part", [{"fingerprint": bytes(32)}, {"content": bytes(32)}, {"codec": 1}, {"size": 0}]
+)
+def test_a_copy_that_is_incomplete(honest, part: dict[str, Any]) -> None:
+    at = honest.find("RenditionAdded")
+    copy = honest.events[at].args["rendition"] | part
+    named(honest, honest.changed(at, rendition=copy), 7, "R35", "is incomplete")
+
+
+def test_a_copy_after_the_destruction(honest) -> None:
+    destroyed = of(honest, "RecordDestroyed", record=honest.names.destroyed)
+    stated = honest.events[honest.find("RenditionAdded")]
+    named(honest, insert(honest.events, destroyed, stated), 7, "R35", "after its destruction")
+
+
 def test_a_record_destroyed_twice(honest) -> None:
     at = honest.find("RecordDestroyed")
     named(honest, insert(honest.events, at, honest.events[at]), 7, "R35", "was destroyed twice")

@@ -95,7 +95,7 @@ def _record(file: str, kind: str, record: str, dct: int) -> Summary:
         "record": record,
         "cid": "bafyexample",
         "fingerprint": "0xfingerprint",
-        "opened_equals_original": True,
+        "opened_as_consented": True,
     }
 
 
@@ -170,13 +170,15 @@ def test_nothing_is_vouched_for_without_an_audit(summary: Summary, tmp_path: Pat
 
 
 def test_the_verdict_counts_what_the_story_itself_broke(summary: Summary, tmp_path: Path) -> None:
-    summary["records"][1]["opened_equals_original"] = False
+    summary["records"][1]["opened_as_consented"] = False
     summary["worked_example"]["platform"] = str(500_000 * DUT - 1)
     summary["after_revoke"]["key"] = ""
     summary["supply"]["total"] = str(19_875_000 * DUT + 1)
     summary["keepers"]["unjustified"] = 1
     page = render(summary, tmp_path)
-    assert heading(page).startswith("5 rules did not hold: “ct.dcm opens as the file that it was”")
+    assert heading(page).startswith(
+        "5 rules did not hold: “ct.dcm opens as the copy that its patient lets out”"
+    )
     for sign in (
         "The parts of the payment make up its price",
         "The parts do not add up",
@@ -377,7 +379,7 @@ def test_hostile_text_is_no_number(summary: Summary, tmp_path: Path, key: str) -
 
 
 def test_the_verdict_escapes_the_name_of_a_file(summary: Summary, tmp_path: Path) -> None:
-    summary["records"][0] |= {"file": HOSTILE, "opened_equals_original": False}
+    summary["records"][0] |= {"file": HOSTILE, "opened_as_consented": False}
     page = render(summary, tmp_path)
     assert HOSTILE not in page
     assert "&lt;script&gt;" in heading(page)

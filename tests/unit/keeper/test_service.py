@@ -16,10 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.keepers import (
     CONSENT,
+    COPY,
     DEK,
+    FIELDS,
     LICENCE,
     PATIENT,
-    RECORD,
+    SLOT,
     Chain,
     Signed,
     custodianship,
@@ -36,6 +38,7 @@ from medtoken.keys import (
     HpkePrivateKey,
     KeyKeeper,
     Refused,
+    Rendition,
     Share,
     deposit,
     rotate,
@@ -70,7 +73,7 @@ def test_a_share_comes_over_the_line(
 ) -> None:
     request = signed()
     share = Share.from_bytes(private_key.open(http.release(request), request.request.info()))
-    assert (share.record, share.index, share.genuine) == (RECORD, 1, True)
+    assert (share.record, share.index, share.genuine) == (SLOT, 1, True)
     with pytest.raises(Refused) as refusal:
         http.release(request)
     assert (refusal.value.code, refusal.value.passing) == (Code.NONCE_USED, False)
@@ -109,13 +112,14 @@ def test_the_whole_life_of_a_share(keepers: list[KeyKeeper]) -> None:
     record = b"\x0c" * 32
     with serving(keepers[0]) as one, serving(keepers[1]) as two, serving(keepers[2]) as three:
         clients = [one, two, three]
-        assert deposit(record, DEK, clients, custodianship()) == 1
-        assert rotate(record, clients, custodianship()) == 2
-        assert [k.holding(record) for k in keepers] == [c.holding(record) for c in clients]
-        assert one.holding(record).version == 2
+        copy = Rendition(record, FIELDS)
+        assert deposit(copy, DEK, clients, custodianship()) == 1
+        assert rotate(copy, clients, custodianship()) == 2
+        assert [k.holding(copy.id) for k in keepers] == [c.holding(copy.id) for c in clients]
+        assert one.holding(copy.id).version == 2
         receipts = shred(record, clients, custodianship())
         assert [r.version for r in receipts] == [2, 2, 2]
-        assert one.holding(record).shredded
+        assert one.holding(copy.id).shredded
         assert shred(record, clients, custodianship()) == receipts
         for client, keeper in zip(clients, keepers, strict=True):
             entries = list(client.log())
@@ -209,8 +213,8 @@ def test_a_malformed_field_is_refused(
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/records/0x12",
-        "/v1/records/zz",
+        "/v1/renditions/0x12",
+        "/v1/renditions/zz",
         "/v1/log?after=x",
         "/v1/log?after=-1",
         "/v1/log?limit=0",
@@ -308,12 +312,12 @@ def test_a_failure_inside_tells_the_caller_nothing(
 def test_nothing_secret_is_logged(
     keepers: list[KeyKeeper], signed: Signed, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shares = [keeper._vault.get(RECORD) for keeper in keepers]
+    shares = [keeper._vault.get(SLOT) for keeper in keepers]
     with caplog.at_level(logging.DEBUG), serving(keepers[0]) as http:
         http.release(signed())
         with pytest.raises(Refused):
             http.release(signed(expiry=0))
-        order = custodianship().order(Action.DEPOSIT, RECORD, keepers[0].keeper_id, 2, bytes(32))
+        order = custodianship().order(Action.DEPOSIT, COPY, keepers[0].keeper_id, 2, bytes(32))
         with pytest.raises(Refused):
             http.deposit(order, bytes(shares[0]))  # type: ignore[arg-type]  # unsealed, by mistake
         assert "value" not in repr(shares[0])

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.keepers import (
     CHAIN_ID,
     DEK,
+    FIELDS,
     LICENCE,
     MARKET,
     NOW,
@@ -32,6 +33,7 @@ from medtoken.keys import (
     KeyKeeper,
     KeyRequest,
     Refused,
+    Rendition,
     Share,
     SqliteVault,
     combine,
@@ -182,9 +184,10 @@ def test_a_damaged_share_is_one_refusal_and_not_a_whole_batch(
 ) -> None:
     other, licence = b"\x05" * 32, b"\x06" * 32
     chain.licences[licence] = dataclasses.replace(chain.licences[LICENCE], record=other)
-    keeper._vault.put(split(DEK, other)[0], {})
+    slot = Rendition(other, FIELDS).id
+    keeper._vault.put(split(DEK, slot)[0], {})
     with keeper._vault._transaction() as run:  # type: ignore[attr-defined]
-        run("UPDATE shares SET sealed = ? WHERE record = ?", bytes(300), other)
+        run("UPDATE shares SET sealed = ? WHERE rendition = ?", bytes(300), slot)
     bad, good = keeper.release_many([signed(licence=licence, record=other), signed()])
     assert isinstance(bad, Refused)
     assert bad.code is Code.BROKEN

@@ -10,10 +10,13 @@ from eth_account.signers.local import LocalAccount
 from support.keepers import (
     CHAIN_ID,
     CONSENT,
+    FIELDS,
     LICENCE,
     MARKET,
     NOW,
     RECORD,
+    SLOT,
+    WHOLE,
     Chain,
     Clock,
     Signed,
@@ -57,7 +60,7 @@ def test_a_live_licensee_gets_the_share(
     request = signed()
     share = Share.from_bytes(private_key.open(keeper.release(request), request.request.info()))
     assert share.genuine
-    assert (share.record, share.version, share.index) == (RECORD, 1, 1)
+    assert (share.record, share.version, share.index) == (SLOT, 1, 1)
 
 
 def test_a_release_is_logged_with_the_signature_that_asked(
@@ -73,6 +76,8 @@ def test_a_release_is_logged_with_the_signature_that_asked(
         "record": "0x" + RECORD.hex(),
         "licence": "0x" + LICENCE.hex(),
         "consent": "0x" + CONSENT.hex(),
+        "fields": "0x" + FIELDS.hex(),
+        "copy_for": "0x" + "00" * 32,
         "requester": request.request.requester,
         "public_key_hash": "0x" + request.request.public_key_hash.hex(),
         "nonce": str(request.request.nonce),
@@ -251,11 +256,11 @@ def test_a_record_not_held_is_refused(keeper: KeyKeeper, signed: Signed, chain: 
 
 
 def test_a_shredded_record_is_refused_and_logged(keeper: KeyKeeper, signed: Signed) -> None:
-    order = custodianship().order(Action.DESTROY, RECORD)
+    order = custodianship().order(Action.DESTROY, WHOLE)
     receipt = keeper.shred(order)
     receipt.check()
     refuses(keeper, signed(), "no share")
-    assert keeper.shred(custodianship(lifetime=900).order(Action.DESTROY, RECORD)) == receipt
+    assert keeper.shred(custodianship(lifetime=900).order(Action.DESTROY, WHOLE)) == receipt
     assert [entry.event["kind"] for entry in keeper.log()] == ["deposit", "shred"]
 
 

@@ -9,12 +9,17 @@ from collections.abc import Callable
 import pytest
 from support.keepers import (
     CHAIN_ID,
+    COPY,
     CUSTODIAN,
     DEK,
+    FIELDS,
+    LICENCE,
     MARKET,
     NOW,
     RECORD,
+    SLOT,
     STRANGER,
+    WHOLE,
     Chain,
     custodianship,
     shred,
@@ -27,6 +32,7 @@ from medtoken.keys import (
     HpkePublicKey,
     KeyKeeper,
     Refused,
+    Rendition,
     Share,
     SignedOrder,
     deposit,
@@ -36,6 +42,7 @@ from medtoken.keys import (
 from medtoken.keys._order import sealing_info
 
 OTHER = b"\x07" * 32
+ANOTHER = Rendition(OTHER, FIELDS)
 Order = tuple[SignedOrder, bytes]
 
 
@@ -48,19 +55,19 @@ def to_hold(
     keeper: KeyKeeper,
     share: Share | None = None,
     *,
-    record: bytes = OTHER,
+    rendition: Rendition = ANOTHER,
     sealed_to: bytes | None = None,
     action: Action = Action.DEPOSIT,
     version: int = 1,
     **fields: object,
 ) -> Order:
     """An order to hold a share of a record that is not held yet, and the sealed share."""
-    share = share or split(DEK, record)[0]
-    info = sealing_info(Action.DEPOSIT, CHAIN_ID, MARKET, record, keeper.keeper_id, version)
+    share = share or split(DEK, rendition.id)[0]
+    info = sealing_info(Action.DEPOSIT, CHAIN_ID, MARKET, rendition, keeper.keeper_id, version)
     sealed = HpkePublicKey(sealed_to or keeper.card.public_key).seal(bytes(share), info)
     content = hashlib.sha256(sealed).digest()
     standing = custodianship(**fields)
-    return standing.order(action, record, keeper.keeper_id, version, content), sealed
+    return standing.order(action, rendition, keeper.keeper_id, version, content), sealed
 
 
 def refuses(code: Code, call: Callable[[], object]) -> None:
@@ -70,9 +77,9 @@ def refuses(code: Code, call: Callable[[], object]) -> None:
 
 
 def test_the_custodian_deposits(keeper: KeyKeeper) -> None:
-    share = split(DEK, OTHER)[0]
+    share = split(DEK, ANOTHER.id)[0]
     keeper.deposit(*to_hold(keeper, share))
-    assert keeper._vault.get(OTHER) == share
+    assert keeper._vault.get(ANOTHER.id) == share
     event = list(keeper.log())[-1].event
     assert (event["kind"], event["custodian"]) == ("deposit", CUSTODIAN.address)
 
@@ -88,7 +95,7 @@ def test_an_order_counts_once(keeper: KeyKeeper, keepers: list[KeyKeeper]) -> No
 def test_an_order_is_for_one_keeper(keepers: list[KeyKeeper]) -> None:
     order = to_hold(keepers[0])
     refuses(Code.WRONG_KEEPER, lambda: keepers[1].deposit(*order))
-    assert keepers[1].share_version(OTHER) == 0
+    assert keepers[1].share_version(ANOTHER.id) == 0
 
 
 @pytest.mark.parametrize(
@@ -109,7 +116,7 @@ def test_an_order_that_is_not_for_this_is_refused(
 ) -> None:
     before = len(list(keeper.log()))
     refuses(code, lambda: keeper.deposit(*to_hold(keeper, **fields)))  # type: ignore[arg-type]
-    assert keeper.share_version(OTHER) == 0
+    assert keeper.share_version(ANOTHER.id) == 0
     assert len(list(keeper.log())) == before
 
 
@@ -128,7 +135,7 @@ def test_a_smart_wallet_orders_what_it_approves(keeper: KeyKeeper, chain: Chain)
     refuses(Code.NOT_CUSTODIAN, lambda: keeper.deposit(*to_hold(keeper)))
     chain.wallets[wallet] = b"approved by two of three owners"
     keeper.deposit(*to_hold(keeper, sign=lambda order: b"approved by two of three owners"))
-    assert keeper.share_version(OTHER) == 1
+    assert keeper.share_version(ANOTHER.id) == 1
 
 
 def test_a_share_that_was_swapped_on_the_way_is_refused(keepers: list[KeyKeeper]) -> None:
@@ -139,39 +146,48 @@ def test_a_share_that_was_swapped_on_the_way_is_refused(keepers: list[KeyKeeper]
     # Sealed to another keeper, or for another record: it does not open here, whoever signs for it.
     for wrong in (
         to_hold(keeper, sealed_to=keepers[1].card.public_key),
-        _resealed(keeper, record=RECORD),
+        _resealed(keeper, rendition=COPY),
+        _resealed(keeper, rendition=dataclasses.replace(ANOTHER, licence=LICENCE)),
+        _resealed(keeper, rendition=dataclasses.replace(ANOTHER, fields=OTHER)),
         _resealed(keeper, version=2),
         _resealed(keeper, action=Action.ROTATE),
     ):
         refuses(Code.MALFORMED, lambda wrong=wrong: keeper.deposit(*wrong))  # type: ignore[misc]
-    assert keeper.share_version(OTHER) == 0
+    assert keeper.share_version(ANOTHER.id) == 0
 
 
 def _resealed(keeper: KeyKeeper, **changed: object) -> Order:
     """A share sealed for something else than the order that the custodian signs for it."""
-    bound: dict[str, object] = {"action": Action.DEPOSIT, "record": OTHER, "version": 1, **changed}
+    bound: dict[str, object] = {
+        "action": Action.DEPOSIT,
+        "rendition": ANOTHER,
+        "version": 1,
+        **changed,
+    }
     info = sealing_info(
         bound["action"],  # type: ignore[arg-type]
         CHAIN_ID,
         MARKET,
-        bound["record"],  # type: ignore[arg-type]
+        bound["rendition"],  # type: ignore[arg-type]
         keeper.keeper_id,
         bound["version"],  # type: ignore[arg-type]
     )
-    sealed = HpkePublicKey(keeper.card.public_key).seal(bytes(split(DEK, OTHER)[0]), info)
+    sealed = HpkePublicKey(keeper.card.public_key).seal(bytes(split(DEK, ANOTHER.id)[0]), info)
     content = hashlib.sha256(sealed).digest()
-    return custodianship().order(Action.DEPOSIT, OTHER, keeper.keeper_id, 1, content), sealed
+    return custodianship().order(Action.DEPOSIT, ANOTHER, keeper.keeper_id, 1, content), sealed
 
 
 def test_a_share_of_something_else_inside_is_refused(keeper: KeyKeeper) -> None:
     refuses(
         Code.WRONG_RECORD, lambda: keeper.deposit(*to_hold(keeper, split(DEK, b"\x08" * 32)[0]))
     )
-    refuses(Code.WRONG_RECORD, lambda: keeper.deposit(*to_hold(keeper, split(DEK, OTHER, 2)[0])))
-    false = dataclasses.replace(split(DEK, OTHER)[0], value=bytes(32))
+    refuses(
+        Code.WRONG_RECORD, lambda: keeper.deposit(*to_hold(keeper, split(DEK, ANOTHER.id, 2)[0]))
+    )
+    false = dataclasses.replace(split(DEK, ANOTHER.id)[0], value=bytes(32))
     with pytest.raises(BadInput, match="commitments"):
         keeper.deposit(*to_hold(keeper, false))
-    assert keeper.share_version(OTHER) == 0
+    assert keeper.share_version(ANOTHER.id) == 0
 
 
 def test_a_deposit_does_not_follow_a_keeper_to_another_market(
@@ -203,7 +219,7 @@ def test_one_signature_destroys_at_every_keeper(keepers: list[KeyKeeper]) -> Non
 
 
 def test_a_receipt_cannot_be_changed(keeper: KeyKeeper) -> None:
-    receipt = keeper.shred(custodianship().order(Action.DESTROY, RECORD))
+    receipt = keeper.shred(custodianship().order(Action.DESTROY, WHOLE))
     changes: dict[str, object] = {
         "record": OTHER,
         "version": 2,
@@ -222,25 +238,27 @@ def test_a_receipt_cannot_be_changed(keeper: KeyKeeper) -> None:
 
 
 def test_a_keeper_that_never_held_a_share_says_so_and_takes_none(keeper: KeyKeeper) -> None:
-    receipt = keeper.shred(custodianship().order(Action.DESTROY, OTHER))
+    receipt = keeper.shred(custodianship().order(Action.DESTROY, Rendition(OTHER, bytes(32))))
     assert receipt.version == 0
     refuses(Code.SHREDDED, lambda: keeper.deposit(*to_hold(keeper)))
 
 
 def test_a_stranger_destroys_nothing(keepers: list[KeyKeeper]) -> None:
     keeper = keepers[0]
-    order = custodianship(STRANGER).order(Action.DESTROY, RECORD)
+    order = custodianship(STRANGER).order(Action.DESTROY, WHOLE)
     refuses(Code.NOT_CUSTODIAN, lambda: keeper.shred(order))
-    mine = custodianship().order(Action.DESTROY, RECORD)
-    elsewhere = dataclasses.replace(mine.order, record=OTHER)
+    mine = custodianship().order(Action.DESTROY, WHOLE)
+    elsewhere = dataclasses.replace(mine.order, rendition=Rendition(OTHER, bytes(32)))
     refuses(Code.NOT_CUSTODIAN, lambda: keeper.shred(dataclasses.replace(mine, order=elsewhere)))
-    finish = custodianship().order(Action.FINISH, RECORD, keeper.keeper_id, 1)
+    finish = custodianship().order(Action.FINISH, COPY, keeper.keeper_id, 1)
     refuses(Code.MALFORMED, lambda: keeper.shred(finish))
-    assert keeper.share_version(RECORD) == 1
+    one_copy = custodianship().order(Action.DESTROY, COPY)
+    refuses(Code.MALFORMED, lambda: keeper.shred(one_copy))
+    assert keeper.share_version(SLOT) == 1
 
 
 def test_a_rerun_gives_every_receipt_again(keepers: list[KeyKeeper]) -> None:
-    first = keepers[0].shred(custodianship().order(Action.DESTROY, RECORD))
+    first = keepers[0].shred(custodianship().order(Action.DESTROY, WHOLE))
     again = shred(RECORD, keepers)
     assert again[0] == first
     assert again[1].order != first.order or again[1].deadline == first.deadline
@@ -248,4 +266,4 @@ def test_a_rerun_gives_every_receipt_again(keepers: list[KeyKeeper]) -> None:
 
 def test_a_deposit_names_the_keepers_that_refused(keepers: list[KeyKeeper]) -> None:
     with pytest.raises(KeyRefused, match=r"north: .*custodian; south: .*custodian; east: "):
-        deposit(OTHER, DEK, keepers, custodianship(STRANGER))
+        deposit(ANOTHER, DEK, keepers, custodianship(STRANGER))

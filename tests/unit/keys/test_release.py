@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
-from support.keepers import DEK, RECORD, Chain, deposit, shred
+from support.keepers import (
+    COPY,
+    DEK,
+    FIELDS,
+    RECORD,
+    SLOT,
+    Chain,
+    deposit,
+    shred,
+)
 
 from medtoken.errors import BadInput, KeyRefused
 from medtoken.keys import (
@@ -21,6 +30,7 @@ from medtoken.keys import (
     Keeper,
     KeyKeeper,
     KeyRequest,
+    Rendition,
     Share,
     ShredReceipt,
     SignedKeyRequest,
@@ -42,6 +52,7 @@ def ask(request_for: KeyRequest, private_key: HpkePrivateKey, licensee: LocalAcc
             keepers,
             request_for,
             private_key,
+            rendition=COPY,
             sign=sign_with(signer),
             commits_to=lambda dek: dek == DEK,
         )
@@ -69,7 +80,7 @@ class Wrapped:
 
 
 class Dead(Wrapped):
-    def holding(self, record: bytes) -> Holding:
+    def holding(self, rendition: bytes) -> Holding:
         raise ConnectionError("nobody there")
 
     def shred(self, signed: SignedOrder) -> ShredReceipt:
@@ -201,6 +212,7 @@ def test_shares_of_a_key_that_is_not_the_records_are_refused(
             keepers,
             request_for,
             private_key,
+            rendition=COPY,
             sign=sign_with(licensee),
             commits_to=lambda dek: False,
         )
@@ -232,7 +244,9 @@ def test_a_wallet_that_declines_ends_the_attempt(
         raise PermissionError("declined in the wallet")
 
     with pytest.raises(PermissionError, match="declined"):
-        release_key(keepers, request_for, private_key, sign=declines, commits_to=bool)
+        release_key(
+            keepers, request_for, private_key, rendition=COPY, sign=declines, commits_to=bool
+        )
 
 
 def test_a_request_for_another_key_pair_is_refused(
@@ -240,7 +254,9 @@ def test_a_request_for_another_key_pair_is_refused(
 ) -> None:
     other = HpkePrivateKey.generate()
     with pytest.raises(BadInput, match="another public key"):
-        release_key(keepers, request_for, other, sign=sign_with(licensee), commits_to=bool)
+        release_key(
+            keepers, request_for, other, rendition=COPY, sign=sign_with(licensee), commits_to=bool
+        )
 
 
 def test_a_keeper_cannot_use_a_request_at_another(
@@ -294,6 +310,7 @@ def test_the_key_of_a_sealed_record_comes_back(
         keepers,
         dataclasses.replace(request_for, record=record),
         private_key,
+        rendition=Rendition(record, FIELDS),
         sign=sign_with(licensee),
         commits_to=Trailer.parse(raw[-512:]).commits_to,
     )
@@ -301,9 +318,9 @@ def test_the_key_of_a_sealed_record_comes_back(
 
 
 def test_a_key_is_deposited_anew_in_a_later_version(keepers: list[KeyKeeper], ask: Ask) -> None:
-    before = [keeper._vault.get(RECORD) for keeper in keepers]
+    before = [keeper._vault.get(SLOT) for keeper in keepers]
     assert deposit(RECORD, DEK, keepers) == 2
-    after = [keeper._vault.get(RECORD) for keeper in keepers]
+    after = [keeper._vault.get(SLOT) for keeper in keepers]
     assert {share.version for share in after if share} == {2}
     assert not {share.value for share in before if share} & {
         share.value for share in after if share
@@ -324,7 +341,7 @@ def test_an_interrupted_deposit_is_made_good_by_another(
         broken.setattr(keepers[2], "deposit", fails)
         with pytest.raises(KeyRefused, match="south: did not answer.*; east: did not answer"):
             deposit(RECORD, DEK, keepers)
-    assert [keeper.share_version(RECORD) for keeper in keepers] == [2, 1, 1]
+    assert [keeper.share_version(SLOT) for keeper in keepers] == [2, 1, 1]
     assert ask(keepers) == DEK
     assert deposit(RECORD, DEK, keepers) == 3
     assert ask(keepers) == DEK
@@ -335,7 +352,7 @@ def test_nothing_is_deposited_when_a_keeper_does_not_answer(
 ) -> None:
     with pytest.raises(KeyRefused, match="north: did not answer"):
         deposit(RECORD, DEK, [Dead(keepers[0], private_key), *keepers[1:]])
-    assert [keeper.share_version(RECORD) for keeper in keepers] == [1, 1, 1]
+    assert [keeper.share_version(SLOT) for keeper in keepers] == [1, 1, 1]
 
 
 def test_other_than_three_different_keepers_are_refused(keepers: list[KeyKeeper]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from support.keepers import (
     CHAIN_ID,
     CONSENT,
+    COPY,
     DEK,
     LICENCE,
     LICENSEE,
@@ -127,6 +128,7 @@ def test_two_keepers_that_know_are_enough(
             keepers,
             request_for,
             private_key,
+            rendition=COPY,
             sign=sign_with(LICENSEE),
             commits_to=lambda dek: dek == DEK,
         )

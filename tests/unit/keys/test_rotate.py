@@ -7,7 +7,16 @@ from itertools import combinations
 
 import pytest
 from eth_account.signers.local import LocalAccount
-from support.keepers import DEK, RECORD, STRANGER, Wrapped, custodianship, shred
+from support.keepers import (
+    COPY,
+    DEK,
+    RECORD,
+    SLOT,
+    STRANGER,
+    Wrapped,
+    custodianship,
+    shred,
+)
 
 from medtoken.errors import IntegrityError, KeyRefused
 from medtoken.keys import (
@@ -43,6 +52,7 @@ def opens(
                 pair,
                 request_for,
                 private_key,
+                rendition=COPY,
                 sign=sign_with(licensee),
                 commits_to=lambda dek: dek == DEK,
             )
@@ -110,9 +120,9 @@ def combine_values(pair: tuple[int, ...], indices: list[int], values: list[bytes
 def test_after_a_rotation_old_and_new_shares_do_not_combine(
     keepers: list[KeyKeeper], opens: Opens
 ) -> None:
-    old = [keeper._vault.get(RECORD) for keeper in keepers]
-    assert rotate(RECORD, keepers, custodianship()) == 2
-    new = [keeper._vault.get(RECORD) for keeper in keepers]
+    old = [keeper._vault.get(SLOT) for keeper in keepers]
+    assert rotate(COPY, keepers, custodianship()) == 2
+    new = [keeper._vault.get(SLOT) for keeper in keepers]
     opens(keepers)
     for i, j in combinations(range(3), 2):
         assert combine((new[i], new[j])) == DEK  # type: ignore[arg-type]
@@ -121,8 +131,8 @@ def test_after_a_rotation_old_and_new_shares_do_not_combine(
         # Nor if somebody ignores versions and commitments.
         values = {i: old[i].value, j: new[j].value}  # type: ignore[union-attr]
         assert combine_values((i, j), [1, 2, 3], [values.get(n, b"") for n in range(3)]) != DEK
-    assert [keeper.holding(RECORD).staged for keeper in keepers] == [0, 0, 0]
-    assert rotate(RECORD, keepers, custodianship()) == 3
+    assert [keeper.holding(SLOT).staged for keeper in keepers] == [0, 0, 0]
+    assert rotate(COPY, keepers, custodianship()) == 3
     opens(keepers)
 
 
@@ -134,11 +144,11 @@ def test_a_rotation_that_breaks_off_anywhere_harms_nothing_and_goes_on(
     counter = [0]
     breaking: list[Keeper] = [Counting(keeper, counter, stop, after) for keeper in keepers]
     with pytest.raises(KeyRefused, match="not rotated"):
-        rotate(RECORD, breaking, custodianship())
+        rotate(COPY, breaking, custodianship())
     opens(keepers)
-    version = rotate(RECORD, keepers, custodianship())
-    assert [keeper.share_version(RECORD) for keeper in keepers] == [version] * 3
-    assert [keeper.holding(RECORD).staged for keeper in keepers] == [0, 0, 0]
+    version = rotate(COPY, keepers, custodianship())
+    assert [keeper.share_version(SLOT) for keeper in keepers] == [version] * 3
+    assert [keeper.holding(SLOT).staged for keeper in keepers] == [0, 0, 0]
     opens(keepers)
     assert all(keeper.log() for keeper in keepers)
 
@@ -151,9 +161,9 @@ def test_without_one_of_the_keepers_nothing_is_rotated(
     mixed: list[Keeper] = list(keepers)
     mixed[silent] = Counting(keepers[silent], counter, 0, after=False)
     with pytest.raises(KeyRefused, match=keepers[silent].name):
-        rotate(RECORD, mixed, custodianship())
+        rotate(COPY, mixed, custodianship())
     opens(keepers)
-    assert [keeper.holding(RECORD).newest for keeper in keepers] == [1, 1, 1]
+    assert [keeper.holding(SLOT).newest for keeper in keepers] == [1, 1, 1]
 
 
 def test_two_rotations_at_once_never_mix(keepers: list[KeyKeeper], opens: Opens) -> None:
@@ -165,39 +175,39 @@ def test_two_rotations_at_once_never_mix(keepers: list[KeyKeeper], opens: Opens)
                 overtaken.append(True)
                 with pytest.raises(KeyRefused):
                     rotate(
-                        RECORD, [*keepers[:2], Counting(keepers[2], [9], 0, False)], custodianship()
+                        COPY, [*keepers[:2], Counting(keepers[2], [9], 0, False)], custodianship()
                     )
             self._keeper.complete(*args)  # type: ignore[arg-type]
 
     overtaken: list[bool] = []
     with pytest.raises(KeyRefused, match="not prepared here"):
-        rotate(RECORD, [Overtaken(keepers[0]), *keepers[1:]], custodianship())
+        rotate(COPY, [Overtaken(keepers[0]), *keepers[1:]], custodianship())
     opens(keepers)
-    rotate(RECORD, keepers, custodianship())
+    rotate(COPY, keepers, custodianship())
     opens(keepers)
 
 
 def test_a_shredded_record_is_not_rotated(keepers: list[KeyKeeper]) -> None:
     shred(RECORD, keepers)
     with pytest.raises(KeyRefused, match="shredded"):
-        rotate(RECORD, keepers, custodianship())
+        rotate(COPY, keepers, custodianship())
 
 
 def test_destroying_shreds_the_version_on_its_way_too(keepers: list[KeyKeeper]) -> None:
     counter = [0]
     breaking: list[Keeper] = [Counting(keeper, counter, 6, after=True) for keeper in keepers]
     with pytest.raises(KeyRefused):
-        rotate(RECORD, breaking, custodianship())
-    assert [keeper.holding(RECORD).newest for keeper in keepers] == [2, 2, 2]
+        rotate(COPY, breaking, custodianship())
+    assert [keeper.holding(SLOT).newest for keeper in keepers] == [2, 2, 2]
     shred(RECORD, keepers)
     for keeper in keepers:
-        assert keeper._vault.held([RECORD])[0].usable == []
-        assert keeper._vault.held([RECORD])[0].staged is None
+        assert keeper._vault.held([SLOT])[0].usable == []
+        assert keeper._vault.held([SLOT])[0].staged is None
 
 
 def test_a_stranger_rotates_nothing(keepers: list[KeyKeeper]) -> None:
     with pytest.raises(KeyRefused, match=r"north: .*custodian"):
-        rotate(RECORD, keepers, custodianship(STRANGER))
+        rotate(COPY, keepers, custodianship(STRANGER))
     assert [len(list(keeper.log())) for keeper in keepers] == [1, 1, 1]
 
 
@@ -212,12 +222,12 @@ def test_no_step_is_taken_out_of_order(keepers: list[KeyKeeper]) -> None:
 
     commitments = (b"\x01" * 32,) * 3
     content = rotation_content(rotation, b"".join(commitments))
-    complete = own.order(Action.COMPLETE, RECORD, keeper.keeper_id, 2, content)
+    complete = own.order(Action.COMPLETE, COPY, keeper.keeper_id, 2, content)
     expect_refusal(Code.WRONG_VERSION, lambda: keeper.complete(complete, rotation, commitments))
     for version in (1, 2, 3):
-        finish = own.order(Action.FINISH, RECORD, keeper.keeper_id, version)
+        finish = own.order(Action.FINISH, COPY, keeper.keeper_id, version)
         if version == 1:
             assert not keeper.finish(finish)
         else:
             expect_refusal(Code.WRONG_VERSION, lambda finish=finish: keeper.finish(finish))  # type: ignore[misc]
-    assert keeper.share_version(RECORD) == 1
+    assert keeper.share_version(SLOT) == 1

@@ -11,10 +11,18 @@ from eth_account.messages import encode_typed_data
 from eth_utils import keccak
 from hypothesis import given
 from hypothesis import strategies as st
-from support.keepers import CHAIN_ID, CUSTODIAN, MARKET, PATIENT, RECORD, custodianship
+from support.keepers import CHAIN_ID, COPY, CUSTODIAN, MARKET, PATIENT, WHOLE, custodianship
 
 from medtoken.errors import BadInput
-from medtoken.keys import Action, KeeperIdentity, KeeperOrder, KeyRequest, order_with, signer_of
+from medtoken.keys import (
+    Action,
+    KeeperIdentity,
+    KeeperOrder,
+    KeyRequest,
+    Rendition,
+    order_with,
+    signer_of,
+)
 from medtoken.keys._keeper import revocation_digest
 from medtoken.messages import Domain, Revocation
 
@@ -47,16 +55,21 @@ def test_a_key_request_is_hashed_as_wallets_hash_it(
 
 @given(
     st.sampled_from(list(Action)),
-    words,
+    st.builds(Rendition, words, words, words),
     words,
     st.integers(0, 2**32 - 1),
     words,
     st.integers(0, 2**64 - 1),
 )
 def test_an_order_is_hashed_as_wallets_hash_it(
-    action: Action, record: bytes, keeper: bytes, version: int, content: bytes, deadline: int
+    action: Action,
+    rendition: Rendition,
+    keeper: bytes,
+    version: int,
+    content: bytes,
+    deadline: int,
 ) -> None:
-    order = KeeperOrder(CHAIN_ID, MARKET, action, record, keeper, version, content, deadline)
+    order = KeeperOrder(CHAIN_ID, MARKET, action, rendition, keeper, version, content, deadline)
     assert order.digest() == eip712(order.typed_data())
 
 
@@ -75,12 +88,12 @@ def test_signers_are_found_as_eth_account_finds_them(digest: bytes, key: bytes) 
 
 
 def test_every_field_of_an_order_is_signed() -> None:
-    order = custodianship().order(Action.ROTATE, RECORD, b"\x05" * 32, 2, b"\x06" * 32).order
+    order = custodianship().order(Action.ROTATE, COPY, b"\x05" * 32, 2, b"\x06" * 32).order
     changes = {
         "chain_id": 1,
         "market": "0x" + "99" * 20,
         "action": Action.COMPLETE,
-        "record": b"\x09" * 32,
+        "rendition": dataclasses.replace(COPY, record=b"\x09" * 32),
         "keeper": b"\x09" * 32,
         "version": 3,
         "content": b"\x09" * 32,
@@ -88,7 +101,10 @@ def test_every_field_of_an_order_is_signed() -> None:
     }
     assert changes.keys() == {field.name for field in dataclasses.fields(order)}
     digests = {dataclasses.replace(order, **{k: v}).digest() for k, v in changes.items()}  # type: ignore[arg-type]
-    assert len(digests | {order.digest()}) == len(changes) + 1
+    for part in ("fields", "licence"):
+        other = dataclasses.replace(COPY, **{part: b"\x09" * 32})  # type: ignore[arg-type]
+        digests.add(dataclasses.replace(order, rendition=other).digest())
+    assert len(digests | {order.digest()}) == len(changes) + 3
 
 
 def test_messages_of_different_kinds_never_share_a_digest() -> None:
@@ -98,7 +114,8 @@ def test_messages_of_different_kinds_never_share_a_digest() -> None:
         CHAIN_ID, MARKET, word, word, PATIENT.address, word, number, number, word, number
     )
     orders = [
-        KeeperOrder(CHAIN_ID, MARKET, action, word, word, 1, word, 1).digest() for action in Action
+        KeeperOrder(CHAIN_ID, MARKET, action, Rendition(word, word), word, 1, word, 1).digest()
+        for action in Action
     ]
     digests = [request.digest(), *orders, revocation_digest(CHAIN_ID, MARKET, word)]
     assert len(set(digests)) == len(digests)
@@ -106,7 +123,7 @@ def test_messages_of_different_kinds_never_share_a_digest() -> None:
 
 def test_the_malleable_twin_of_a_signature_does_not_count() -> None:
     digest = secrets.token_bytes(32)
-    order = custodianship().order(Action.DESTROY, RECORD).order
+    order = custodianship().order(Action.DESTROY, WHOLE).order
     signature = order_with(bytes(CUSTODIAN.key))(order)
     assert signer_of(order.digest(), signature) == CUSTODIAN.address
     s = ORDER - int.from_bytes(signature[32:64])

@@ -344,7 +344,7 @@ def test_either_vault_shreds_for_good(where: str, share: Share) -> None:
     vault.stage(Staged(b"r" * 32, split(DEK, RECORD, 2)[0], complete=True), {})
     assert vault.shred(RECORD, {"kind": "shred"})
     held = vault.held([RECORD])[0]
-    assert (held.usable, held.staged, held.shredded) == ([], None, 3)
+    assert (held.usable, held.staged, held.shredded) == ([], None, True)
     assert not vault.shred(RECORD, {"kind": "shred"})
     for attempt in (
         lambda: vault.put(split(DEK, RECORD, 9)[0], {}),
