@@ -234,6 +234,8 @@ class Story:
                 chapter.registered.record,
                 chapter.fixture.path,
                 licence=chapter.bought.licence if own else EVERY_LICENCE,
+                # Both images were looked at before they came into this story: no text, no face.
+                inspected=chapter.fixture.format is Format.DICOM,
                 key=f"story:copy:{name}",
             )
             chapter.copied = added.sha256
