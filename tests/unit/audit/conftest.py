@@ -466,7 +466,6 @@ def _versions(w: World, marks: dict[str, object]) -> None:
     w.registry.add_rendition(third, copy, sender=p.custodian)
     own = copy | {"licence": w.licence_id(ruined), "codec": 0x70, "size": 800}
     w.registry.add_rendition(third, own, sender=p.custodian)
-    w.registry.add_rendition(third, own | {"content": w.fresh("content")}, sender=p.custodian)
     w.registry.destroy(third, w.fresh("certificate"), sender=p.custodian)
     w.settle(ruined)  # what was earned stays owed
     never = w.register()
