@@ -89,6 +89,8 @@ UNSEEN = {
     "RecordRegistry.RecordRegistered": 1,
     "RecordRegistry.BatchRegistered": 1,
     "DataMarket.ConsentRevoked": 1,
+    # copies of a record: whoever does not know of one does not know what to ask for
+    "RecordRegistry.RenditionAdded": 2,
     # nobody ever bought under them: one for an auction that was taken back, one revoked in a basket
     "DataMarket.ConsentGranted": 2,
     # of an auction that was never opened: nobody knows what to ask for
