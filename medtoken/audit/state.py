@@ -209,8 +209,8 @@ def _registry(ledger: Ledger) -> Iterator[Claim]:
         yield Claim(7, "R6", name, "facts", (record,), packed(found.facts))
         yield Claim(7, "R6", name, "commitment", (record,), found.commitment)
         for (fields, licence), copy in found.renditions.items():
-            key = (rendition_id(record, fields, licence),)
-            yield Claim(7, "R35", name, "rendition", key, copy_commitment(copy))
+            at = rendition_id(record, fields, licence)
+            yield Claim(7, "R35", name, "rendition", (at,), copy_commitment(copy))
     for key, batch in book.batches.items():
         yield Claim(7, "R6", name, "batch", key, batch.count)
     for number, institution in book.institutions.items():
