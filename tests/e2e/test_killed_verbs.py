@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from support.live import MEDTOKEN, PATIENCE, Ran, between, environment, medtoken
+from support.live import MEDTOKEN, Ran, killed_at, medtoken
 
 from medtoken.formats import Format
 from medtoken.messages import DUT
@@ -50,33 +48,13 @@ SLOW = {"buy", "settle", "revoke", "withdraw some", "attest", "add"}
 def killed_and_typed_again(
     devnet: Any, command: tuple[str, ...], between_times: Callable[[], object]
 ) -> Ran:
-    victim: list[subprocess.Popen[str]] = []
-    armed = True
+    def line(url: str) -> tuple[str, ...]:
+        return (*command, "--rpc", url, "--home", str(devnet.home), "--json")
 
-    def hook(method: str, forward: Callable[[], bytes]) -> bytes | None:
-        nonlocal armed
-        answer = forward()
-        if armed and method == "eth_sendRawTransaction":
-            armed = False
-            victim[0].kill()
-            return None
-        return answer
-
-    with between(devnet.rpc, hook) as url:
-        line = (*command, "--rpc", url, "--home", str(devnet.home), "--json")
-        with subprocess.Popen(
-            [*MEDTOKEN, *line],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        ) as process:
-            victim.append(process)
-            out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == -signal.SIGKILL, err
-        assert out == ""
+    send = "eth_sendRawTransaction"
+    with killed_at(devnet.rpc, send, lambda url: (*MEDTOKEN, *line(url))) as url:
         between_times()
-        return medtoken(*line)
+        return medtoken(*line(url))
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,44 @@ def between(url: str, hook: Hook) -> Iterator[str]:
 
 
 @contextlib.contextmanager
+def killed_at(
+    url: str, at: str, command: Callable[[str], Sequence[str]], *, before: bool = False
+) -> Iterator[str]:
+    """Have a process SIGKILLed when it first asks ``at`` of the node at ``url``.
+
+    ``command`` gives what to run from the address of the line; the node has heard the request, or not
+    where ``before`` is set. Yields the line's address: it holds from then on.
+    """
+    victim: list[subprocess.Popen[str]] = []
+    killed = False
+
+    def hook(method: str, forward: Callable[[], Reply]) -> Reply | None:
+        nonlocal killed
+        if killed or method != at:
+            return forward()
+        killed = True
+        if not before:
+            forward()
+        victim[0].kill()
+        return None
+
+    with between(url, hook) as line:
+        with subprocess.Popen(
+            command(line),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(),
+        ) as process:
+            victim.append(process)
+            out, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == -signal.SIGKILL, err
+        assert out == ""
+        yield line
+
+
+@contextlib.contextmanager
 def answering(body: bytes, status: int = 200) -> Iterator[str]:
     """A server that answers everything in the same way."""
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from support.live import PATIENCE, between, environment, python
+from support.live import between, environment, killed_at, python
 
 from medtoken.chain.node import Node, Receipt, Wallet
 from medtoken.chain.outbox import Outbox, write_durably
@@ -52,29 +51,12 @@ def kill_a_sender(
     node: Node, folder: Path, wallet: Wallet, at: str, *, before: bool, key: str = "auto:one"
 ) -> None:
     """A process that sends is SIGKILLed when it asks ``at``, before or after the node has heard it."""
-    victim: list[subprocess.Popen[str]] = []
 
-    def hook(method: str, forward: Callable[[], bytes]) -> bytes | None:
-        if method != at:
-            return forward()
-        if not before:
-            forward()
-        victim[0].kill()
-        return None
+    def sender(url: str) -> Sequence[str]:
+        return python(SENDER, url, folder, wallet.key.hex(), key)
 
-    with between(node.url, hook) as url:
-        with subprocess.Popen(
-            python(SENDER, url, folder, wallet.key.hex(), key),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment(),
-        ) as process:
-            victim.append(process)
-            out, err = process.communicate(timeout=PATIENCE)
-        assert process.returncode == -signal.SIGKILL, err
-        assert out == ""
+    with killed_at(node.url, at, sender, before=before):
+        pass
 
 
 # ------------------------------------------------------------------ killed
