@@ -14,6 +14,7 @@
 from interfaces import IContributionToken
 from interfaces import IRecordRegistry
 from modules import access
+from modules import attestations
 from modules import initializer
 from modules import institutions
 from modules import merkle
@@ -28,6 +29,7 @@ exports: (
     access.authority,
     institutions.accredit,
     institutions.move,
+    institutions.disqualify,
     institutions.institution,
     institutions.number_of,
 )
@@ -48,20 +50,23 @@ _DAG_PB: constant(uint256) = 112
 
 # Bounds within which the timelock may move the parameters.
 _MAX_COEFFICIENT: constant(uint256) = 100_000  # 100 per unit, in thousandths
-_MAX_UNITS: constant(uint256) = 100_000  # 100 units in one record, in thousandths
 
 # Where each fact sits in a record's word.
 _CUSTODIAN_AT: constant(uint256) = 160
-_ANNOTATOR_AT: constant(uint256) = 184
-_KIND_AT: constant(uint256) = 208
-_TIER_AT: constant(uint256) = 212
-_REGION_AT: constant(uint256) = 214
-_QUALITY_AT: constant(uint256) = 224
-_DVI_AT: constant(uint256) = 231
-_ATTESTED: constant(uint256) = 1 << 238
-_MINTED: constant(uint256) = 1 << 239
-_SUPERSEDED: constant(uint256) = 1 << 240
-_DESTROYED: constant(uint256) = 1 << 241
+_ANNOTATOR_AT: constant(uint256) = 180
+_ATTESTER_AT: constant(uint256) = 200
+_KIND_AT: constant(uint256) = 220
+_TIER_AT: constant(uint256) = 224
+_REGION_AT: constant(uint256) = 226
+_QUALITY_AT: constant(uint256) = 236
+_DVI_AT: constant(uint256) = 243
+_ATTESTED: constant(uint256) = 1 << 250
+_MINTED: constant(uint256) = 1 << 251
+_SUPERSEDED: constant(uint256) = 1 << 252
+_DESTROYED: constant(uint256) = 1 << 253
+
+# An institution's number.
+_NUMBER: constant(uint256) = 20
 
 # record → facts; zero is no record
 _facts: HashMap[bytes32, uint256]
@@ -216,13 +221,10 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     assert facts & _DESTROYED == 0, "registry: the record was destroyed"
     assert facts & _ATTESTED == 0, "registry: the record is already attested"
     assert (
-        attester != self._bits(facts, _CUSTODIAN_AT, 24)
-        and attester != self._bits(facts, _ANNOTATOR_AT, 24)
+        attester != self._bits(facts, _CUSTODIAN_AT, _NUMBER)
+        and attester != self._bits(facts, _ANNOTATOR_AT, _NUMBER)
     ), "registry: nobody attests their own work"
-    assert scores.completeness <= 100 and scores.annotation <= 100, "registry: a score is over 100"
-    assert scores.dvi != 0 and scores.dvi <= 100, "registry: the DVI must be from 1 to 100"
-    assert scores.units != 0 and scores.units <= _MAX_UNITS, "registry: units are out of range"
-    assert scores.method != empty(bytes32), "registry: no method is named"
+    attestations._check(scores)
 
     # Twice Q, so that half a point counts.
     points: uint256 = scores.completeness + scores.annotation
@@ -232,7 +234,9 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     if facts & _MINTED == 0 and points >= 2 * self._min_quality:
         coefficient: uint256 = self._coefficients[kind]
         amount = scores.units * coefficient * (100 + 2 * points) * 10**12
-    facts |= _ATTESTED | (quality << _QUALITY_AT) | (scores.dvi << _DVI_AT)
+    facts |= (
+        _ATTESTED | (attester << _ATTESTER_AT) | (quality << _QUALITY_AT) | (scores.dvi << _DVI_AT)
+    )
     if amount != 0:
         facts |= _MINTED
     self._facts[record] = facts
@@ -251,6 +255,42 @@ def attest(record: bytes32, scores: IRecordRegistry.Scores) -> uint256:
     return amount
 
 
+@external
+def revise(record: bytes32, scores: IRecordRegistry.Scores):
+    """
+    @notice Put other scores in the place of what was attested of a record, or take the attestation back where
+            the scores are all zero; then another attester may attest it. Nothing is minted or burned (R1), and
+            licences keep their price.
+    @dev Caller: the disputes, when a challenge was upheld (R7). Reverts when there is no attestation, when it
+         was revised before, or when a score is out of range.
+    """
+    access._restricted()
+    facts: uint256 = self._facts[record]
+    attester: uint256 = self._bits(facts, _ATTESTER_AT, _NUMBER)
+    assert attester != 0, "registry: the record has no attestation to revise"
+    quality: uint256 = 0
+    # Whose word it was no longer counts: a judgement is nobody's attestation.
+    facts ^= (
+        (attester << _ATTESTER_AT)
+        | (self._bits(facts, _QUALITY_AT, 7) << _QUALITY_AT)
+        | (self._bits(facts, _DVI_AT, 7) << _DVI_AT)
+    )
+    if scores.dvi == 0:
+        assert keccak256(abi_encode(scores)) == keccak256(
+            abi_encode(empty(IRecordRegistry.Scores))
+        ), "scores: the DVI must be from 1 to 100"
+        self._retire(facts)
+        facts ^= _ATTESTED
+    else:
+        attestations._check(scores)
+        quality = (scores.completeness + scores.annotation) // 2
+        facts |= (quality << _QUALITY_AT) | (scores.dvi << _DVI_AT)
+    self._facts[record] = facts
+    log IRecordRegistry.AttestationRevised(
+        record=record, attester=attester, scores=scores, quality=quality
+    )
+
+
 # ------------------------------------------------------------------ destroying
 
 
@@ -267,7 +307,9 @@ def destroy(record: bytes32, certificate: bytes32):
     facts: uint256 = self._facts[record]
     assert facts != 0, "registry: unknown record"
     assert facts & _DESTROYED == 0, "registry: the record was destroyed"
-    assert custodian == self._bits(facts, _CUSTODIAN_AT, 24), "registry: not the record's custodian"
+    assert custodian == self._bits(
+        facts, _CUSTODIAN_AT, _NUMBER
+    ), "registry: not the record's custodian"
     assert certificate != empty(bytes32), "registry: no certificate is named"
     self._retire(facts)
     self._facts[record] = facts | _DESTROYED
@@ -361,10 +403,10 @@ def parties(record: bytes32) -> IRecordRegistry.Parties:
     @notice Who is paid for a record; an annotator of zero means that there is none (R8).
     """
     facts: uint256 = self._facts[record]
-    annotator: uint256 = self._bits(facts, _ANNOTATOR_AT, 24)
+    annotator: uint256 = self._bits(facts, _ANNOTATOR_AT, _NUMBER)
     return IRecordRegistry.Parties(
         owner=convert(facts & _ADDRESS, address),
-        custodian=institutions._account(self._bits(facts, _CUSTODIAN_AT, 24)),
+        custodian=institutions._account(self._bits(facts, _CUSTODIAN_AT, _NUMBER)),
         annotator=institutions._account(annotator) if annotator != 0 else empty(address),
         kind=self._bits(facts, _KIND_AT, 4),
     )
@@ -374,11 +416,21 @@ def parties(record: bytes32) -> IRecordRegistry.Parties:
 @view
 def facts(record: bytes32) -> uint256:
     """
-    @notice The packed word of a record, for auditors: owner 160, custodian 24, annotator 24, kind 4, tier 2,
-            region 10, quality 7, DVI 7, then the flags attested, minted, superseded, destroyed; lowest bits
-            first.
+    @notice The packed word of a record, for auditors: owner 160, custodian 20, annotator 20, attester 20, kind
+            4, tier 2, region 10, quality 7, DVI 7, then the flags attested, minted, superseded, destroyed;
+            lowest bits first.
     """
     return self._facts[record]
+
+
+@external
+@view
+def attester(record: bytes32) -> uint256:
+    """
+    @notice The number of the institution whose word a record's attestation is; zero when there is none, or when
+            a challenge was upheld and the scores are a judgement.
+    """
+    return self._bits(self._facts[record], _ATTESTER_AT, _NUMBER)
 
 
 @external
@@ -486,7 +538,7 @@ def _supersede(previous: bytes32, record: bytes32, custodian: uint256, owner: ad
     assert facts != 0, "registry: the previous version is unknown"
     assert facts & _SUPERSEDED == 0, "registry: the previous version was superseded"
     assert (
-        self._bits(facts, _CUSTODIAN_AT, 24) == custodian
+        self._bits(facts, _CUSTODIAN_AT, _NUMBER) == custodian
         and convert(facts & _ADDRESS, address) == owner
     ), "registry: the previous version is somebody else's"
     self._retire(facts)

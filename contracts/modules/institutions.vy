@@ -16,8 +16,8 @@ CUSTODIAN: constant(uint256) = 1
 ANNOTATOR: constant(uint256) = 2
 ATTESTER: constant(uint256) = 4
 _ALL: constant(uint256) = CUSTODIAN | ANNOTATOR | ATTESTER
-# Numbers must fit into 24 bits of a record's facts.
-_MAX_NUMBER: constant(uint256) = 2**24 - 1
+# Numbers must fit into 20 bits of a record's facts.
+_MAX_NUMBER: constant(uint256) = 2**20 - 1
 _ADDRESS: constant(uint256) = 2**160 - 1
 
 _count: uint256
@@ -64,6 +64,18 @@ def move(number: uint256, account: address):
     self._numbers[convert(word & _ADDRESS, address)] = 0
     self._numbers[account] = number
     self._write(number, account, word >> 160)
+
+
+@external
+def disqualify(number: uint256):
+    """
+    @notice Withdraw the accreditation of institution `number` as attester; what else it may do stays.
+    @dev Caller: the disputes, when an attester's word fell and its stake did not cover the bond (R7).
+    """
+    access._restricted()
+    word: uint256 = self._institutions[number]
+    assert word != 0, "institutions: unknown institution"
+    self._write(number, convert(word & _ADDRESS, address), (word >> 160) & (_ALL - ATTESTER))
 
 
 @external

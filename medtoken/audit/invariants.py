@@ -171,6 +171,13 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             parts,
             market.earned + totals.withdrawn,
         ),
+        _Sum(
+            6,
+            "R7",
+            "DUT of the disputes in the books: stakes, bonds and credits",
+            ledger.disputes.held,
+            usage.balances.get(usage.disputes, 0) - usage.gifts.get(usage.disputes, 0),
+        ),
     )
 
 
@@ -266,7 +273,8 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"deposits ({ledger.auctions.held + ledger.baskets.held} of them in desks), "
         f"{market.earned} of earnings and {market.unsettled} of licence money; the royalty "
         f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
-        f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies",
+        f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies; "
+        f"the disputes hold {ledger.disputes.held} of stakes, bonds and credits",
         7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
         "give",
     }

@@ -16,6 +16,7 @@ from medtoken.audit.books.base import ZERO_ADDRESS, Book
 from medtoken.audit.books.baskets import BasketBook
 from medtoken.audit.books.contribution import ContributionBook
 from medtoken.audit.books.desks import Till, Tills
+from medtoken.audit.books.disputes import DisputesBook
 from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
@@ -40,7 +41,8 @@ class Ledger:
         addresses = suite.addresses
         market, treasury = addresses["DataMarket"], addresses["Treasury"]
         vault = addresses["RoyaltyVault"]
-        self.usage = UsageBook(self.journal, market, treasury, vault, addresses["Rewards"])
+        rewards, disputes = addresses["Rewards"], addresses["QualityDisputes"]
+        self.usage = UsageBook(self.journal, market, treasury, vault, rewards, disputes)
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
         self.tariff = TariffBook(self.journal, self.registry, market)
@@ -76,6 +78,7 @@ class Ledger:
         self.badges = BadgeBook(self.journal, self.rewards)
         self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self.storage = StorageBook(self.journal, self.governance_tokens, self.registry, self.market)
+        self.disputes = DisputesBook(self.journal, self.registry, self.usage)
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
@@ -91,6 +94,7 @@ class Ledger:
             "LicenceToken": self.licence_tokens,
             "GovernanceToken": self.governance_tokens,
             "StorageRewards": self.storage,
+            "QualityDisputes": self.disputes,
             "AccessManager": self.access,
             "TimelockController": self.timelock,
             PROXY: self.proxies,
@@ -121,6 +125,7 @@ class Ledger:
             *self.market.earnings,
             *self.royalties.balances,
             *self.rewards.accounts,
+            *self.disputes.credits,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -171,6 +176,7 @@ class Ledger:
             "licence_tokens": self.licence_tokens.as_dict(),
             "gt": self.governance_tokens.as_dict(),
             "storage": self.storage.as_dict(),
+            "disputes": self.disputes.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),
             "proxies": self.proxies.as_dict(),

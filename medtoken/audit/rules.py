@@ -6,7 +6,7 @@ not from the contracts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
@@ -26,6 +26,8 @@ STORAGE_REWARD = 100 * 10**18  # base units of GT for a terabyte and a month (R5
 
 # Bounds of what governance may set, both included: seconds (R14), base units and bps (R13).
 MAX_WINDOW = 30 * 86_400
+BONDS = (10**18, 100_000 * 10**18)  # of a challenge (R7)
+DISPUTE_WINDOWS = (86_400, 90 * 86_400)
 REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
 LEAST_UNITS = 10  # at the reference price: less in a week counts as no demand (R13)
 SCARCITY = (5_000, 100_000)
@@ -91,6 +93,22 @@ class Split:
     annotator: int
     platform: int
     levy: int
+
+
+WEIGHTS = {
+    "volume": 15,
+    "completeness": 20,
+    "timeliness": 15,
+    "accuracy": 20,
+    "annotation": 15,
+    "traceability": 15,
+}
+"""The six dimensions of R7 and their weights by the method that this version publishes."""
+
+
+def value_index(scores: Mapping[str, int]) -> int:
+    """The DVI that follows from six scores, 0 to 100 (R7)."""
+    return sum(weight * scores[name] for name, weight in WEIGHTS.items()) // 100
 
 
 def quality(completeness: int, annotation: int) -> int:

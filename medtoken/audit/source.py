@@ -100,6 +100,7 @@ CONTRACTS = (
     "LicenceToken",
     "BadgeToken",
     "Rewards",
+    "QualityDisputes",
 )
 
 

@@ -137,6 +137,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _royalties(ledger)
     yield from _rewards(ledger)
     yield from _treasury(ledger)
+    yield from _disputes(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
 
@@ -152,7 +153,13 @@ def packed(word: Any) -> Any:
 def _usage(ledger: Ledger) -> Iterator[Claim]:
     name, book = "UsageToken", ledger.usage
     yield Claim(1, "R2", name, "totalSupply", (), book.supply)
-    purses = {"DataMarket": 6, "Treasury": 3, "RoyaltyVault": 6, "Rewards": 3}
+    purses = {
+        "DataMarket": 6,
+        "Treasury": 3,
+        "RoyaltyVault": 6,
+        "Rewards": 3,
+        "QualityDisputes": 6,
+    }
     own = {ledger.suite.addresses[purse]: invariant for purse, invariant in purses.items()}
     for account in sorted(ledger.accounts() | set(own)):
         held = book.balances.get(account, 0)
@@ -377,6 +384,31 @@ def _treasury(ledger: Ledger) -> Iterator[Claim]:
     yield Claim(3, "R16", name, "books", (), (book.levies, book.burned, book.reserve))
     rule = (book.parameters["ceiling"], book.parameters["burn_share"])
     yield Claim(3, "R17", name, "burn_rule", (), rule)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _disputes(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "QualityDisputes", ledger.disputes
+    for record, found in book.open.items():
+        expected = {
+            "challenger": found.challenger,
+            "attester": found.attester,
+            "claim": found.claim,
+            "bond": found.bond,
+            "atRisk": found.at_risk,
+            "deadline": found.deadline,
+        }
+        yield Claim(6, "R7", name, "dispute", (record,), expected)
+    nothing = dict.fromkeys(("attester", "bond", "atRisk", "deadline"), 0)
+    for record in sorted(book.closed - set(book.open)):
+        expected = {"challenger": ZERO_ADDRESS, "claim": bytes(32), **nothing}
+        yield Claim(6, "R7", name, "dispute", (record,), expected)
+    for number in ledger.registry.institutions:
+        yield Claim(6, "R7", name, "stake_of", (number,), book.stakes.get(number, 0))
+    for account in sorted(ledger.accounts()):
+        yield Claim(6, "R7", name, "credit_of", (account,), book.credits.get(account, 0))
+    terms = (book.parameters["bond"], book.parameters["window"], book.paused)
+    yield Claim(7, "R7", name, "terms", (), terms)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 

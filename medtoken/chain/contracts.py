@@ -41,6 +41,8 @@ from medtoken.errors import BadInput, ConsentRefused, ContractRefused, Deploymen
 from medtoken.holding import Line, Step
 from medtoken.messages import Consent, Domain, Redemption
 
+EPOCH = dt.date(1970, 1, 1)
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -74,13 +76,38 @@ class SealedCopy:
 
 @dataclass(frozen=True)
 class Scores:
-    """What an attester found (R7): thousandths of a unit, scores 0–100, the method's hash."""
+    """What an attester found (R7), or a challenger claims: all zero is that nothing can be attested.
 
-    units: int
-    completeness: int
-    annotation: int
-    dvi: int
-    method: bytes
+    Thousandths of a unit, scores 0–100, the day of reference in days since 1970, the method's hash.
+    """
+
+    units: int = 0
+    volume: int = 0
+    completeness: int = 0
+    timeliness: int = 0
+    accuracy: int = 0
+    annotation: int = 0
+    traceability: int = 0
+    dvi: int = 0
+    asOf: int = 0  # noqa: N815  the ABI's name
+    method: bytes = bytes(32)
+
+    @property
+    def day(self) -> dt.date:
+        """The day of reference."""
+        return EPOCH + dt.timedelta(self.asOf)
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """An open challenge of a record's attestation (R7); amounts in base units, time in seconds."""
+
+    challenger: str
+    attester: int
+    claim: bytes
+    bond: int
+    at_risk: int
+    deadline: int
 
 
 @dataclass(frozen=True)
@@ -184,6 +211,10 @@ class UsageToken(_Contract):
     ) -> Receipt:
         """Issue against money received. Caller: an admitted exchange."""
         return self.send(wallet, "issue", to, amount, payment, key=key)
+
+    def approve(self, wallet: Wallet, spender: str, amount: int, key: str | None = None) -> Receipt:
+        """Let a contract take up to ``amount`` base units."""
+        return self.send(wallet, "approve", spender, amount, key=key)
 
     def permit(
         self, wallet: Wallet, spender: str, amount: int, deadline: int
@@ -294,9 +325,17 @@ class RecordRegistry(_Contract):
         return Draft(**found[0][1].args["draft"])
 
     def attestation(self, record: bytes) -> dict[str, Any] | None:
-        """The arguments of a record's attestation event, or None."""
+        """The arguments of a record's last attestation event, or None."""
         found = self.find("RecordAttested", record)
-        return found[0][1].args if found else None
+        return found[-1][1].args if found else None
+
+    def scores(self, record: bytes) -> Scores | None:
+        """The scores that hold for a record, as attested or as a challenge put right, or None."""
+        if not self.facts(record).attested:
+            return None
+        told = self.find("RecordAttested", record) + self.find("AttestationRevised", record)
+        last = max(told, key=lambda each: (each[0].block, each[0].index))
+        return Scores(**last[1].args["scores"])
 
     def register(self, wallet: Wallet, draft: Draft, key: str | None = None) -> Receipt:
         """Register a record. Caller: an accredited custodian."""
@@ -332,6 +371,72 @@ class RecordRegistry(_Contract):
         """The arguments of the event of a record's destruction, or None."""
         found = self.find("RecordDestroyed", record)
         return found[0][1].args if found else None
+
+
+class QualityDisputes(_Contract):
+    """Challenges of attested quality (R7)."""
+
+    name = "QualityDisputes"
+
+    def terms(self) -> tuple[int, int, bool]:
+        """The bond of a challenge (base units), the arbitrator's seconds, whether it is paused."""
+        bond, window, paused = self.read("terms")
+        return int(bond), int(window), bool(paused)
+
+    def challenge_of(self, record: bytes) -> Challenge | None:
+        """The open challenge of a record, or None."""
+        found = self.read("dispute", record)
+        values = list(found.values()) if isinstance(found, dict) else list(found)
+        return Challenge(*values) if int(values[0], 16) else None
+
+    def claim(self, record: bytes) -> Scores:
+        """What the open challenge of a record claims. Raises BadInput when none is open."""
+        found = self.find("ChallengeOpened", record)
+        if not found or self.challenge_of(record) is None:
+            raise BadInput(f"No challenge of record 0x{record.hex()} is open.")
+        return Scores(**found[-1][1].args["claim"])
+
+    def stake_of(self, number: int) -> int:
+        """Base units that back an institution's attestations and are not at risk."""
+        return int(self.read("stake_of", number))
+
+    def credit_of(self, account: str) -> int:
+        """Base units that an account can withdraw."""
+        return int(self.read("credit_of", account))
+
+    def stake(self, wallet: Wallet, amount: int, key: str | None = None) -> Receipt:
+        """Back one's attestations. Caller: an institution that approved the amount."""
+        return self.send(wallet, "stake", amount, key=key)
+
+    def unstake(self, wallet: Wallet, amount: int, key: str | None = None) -> Receipt:
+        """Take back stake that is not at risk. Caller: an institution."""
+        return self.send(wallet, "unstake", amount, key=key)
+
+    def challenge(
+        self, wallet: Wallet, record: bytes, claim: Scores, evidence: bytes, key: str | None = None
+    ) -> Receipt:
+        """Challenge an attestation. Caller: anybody who approved the bond, but not its attester."""
+        return self.send(wallet, "challenge", record, asdict(claim), evidence, key=key)
+
+    def resolve(
+        self,
+        wallet: Wallet,
+        record: bytes,
+        upheld: bool,
+        reason: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Decide the open challenge of a record. Caller: the arbitrator role."""
+        claim = asdict(self.claim(record))
+        return self.send(wallet, "resolve", record, claim, upheld, reason, key=key)
+
+    def lapse(self, wallet: Wallet, record: bytes, key: str | None = None) -> Receipt:
+        """Close a challenge whose deadline has passed. Caller: anybody."""
+        return self.send(wallet, "lapse", record, key=key)
+
+    def withdraw(self, wallet: Wallet, key: str | None = None) -> Receipt:
+        """Take what one's challenges returned."""
+        return self.send(wallet, "withdraw", key=key)
 
 
 class DataMarket(_Contract):
@@ -942,6 +1047,7 @@ class Suite:
         self.registry = RecordRegistry(node, deployment)
         self.treasury = Treasury(node, deployment)
         self.tariff = Tariff(node, deployment)
+        self.disputes = QualityDisputes(node, deployment)
         self.market = DataMarket(node, deployment)
         self.royalties = RoyaltyVault(node, deployment)
         self.governance = GovernanceToken(node, deployment)

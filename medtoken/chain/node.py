@@ -455,6 +455,8 @@ _BY_SENTENCE: tuple[tuple[str, type[ContractRefused]], ...] = (
     ("access:", NotPermitted),
     ("AccessManage", NotPermitted),
     ("institutions: the caller", NotPermitted),
+    ("disputes: the caller", NotPermitted),
+    ("disputes: nobody", NotPermitted),
     ("DUT: the account is", NotPermitted),
     ("account: it is frozen", NotPermitted),
     ("payout: it is frozen", NotPermitted),

@@ -116,6 +116,7 @@ class Facts(Word):
     kind: int
     tier: int
     region: int  # UN M49
+    attester: int = 0  # institution's number; zero is none, or that a challenge was upheld
     quality: int = 0  # 0 to 100
     dvi: int = 0  # 0 to 100
     attested: bool = False
@@ -125,8 +126,9 @@ class Facts(Word):
 
     layout = (
         ("owner", 160),
-        ("custodian", 24),
-        ("annotator", 24),
+        ("custodian", 20),
+        ("annotator", 20),
+        ("attester", 20),
         ("kind", 4),
         ("tier", 2),
         ("region", 10),

@@ -1,20 +1,31 @@
-"""``medtoken record``: add, import, score, attest, show, open, export."""
+"""``medtoken record``: add, import, score, attest, show, challenge, resolve, open, export."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
+import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import click
 
 from medtoken import vocabulary
-from medtoken.cli._context import WORD, Context, common, dut, hexed, storing
+from medtoken.chain.contracts import Scores
+from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed, storing
+from medtoken.errors import BadInput
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import FirstOf, open_source
-from medtoken.parties import Custodian, Licensee, RegisteredRecord, attest_record
+from medtoken.parties import (
+    Custodian,
+    Licensee,
+    RegisteredRecord,
+    attest_record,
+    challenge_record,
+)
+from medtoken.parties.challenger import stake as stake_attester
 from medtoken.vocabulary import Tier
 
 _PASSPHRASE = "MEDTOKEN_CRYPT4GH_PASSPHRASE"  # noqa: S105  # the name of a variable
@@ -30,7 +41,7 @@ looking_elsewhere = click.option(
 
 @click.group()
 def record() -> None:
-    """Records: seal and register, score, attest, show, open, exchange."""
+    """Records: seal and register, score, attest, show, challenge, open, exchange."""
 
 
 def registering(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -235,6 +246,9 @@ def show(context: Context, record_id: bytes) -> None:
         "custodian": facts.custodian,
         "annotator": facts.annotator or None,
         "attested": facts.attested,
+        "attester": facts.attester or None,
+        "scores": _scores(context.suite.registry.scores(record_id)),
+        "challenged": context.suite.disputes.challenge_of(record_id) is not None,
         "quality": facts.quality if facts.attested else None,
         "dvi": facts.dvi if facts.attested else None,
         "superseded": facts.superseded,
@@ -246,6 +260,102 @@ def show(context: Context, record_id: bytes) -> None:
         f"{vocabulary.region_name(facts.region)}; {state}"
         + (f", quality {facts.quality}, index {facts.dvi}." if facts.attested else "."),
     )
+
+
+@record.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.argument("file", type=click.Path())
+@click.option("--evidence", type=WORD, help="Hash of what goes to the arbitrator.")
+@common
+def challenge(context: Context, record_id: bytes, file: str, evidence: bytes | None) -> None:
+    """Compute the quality of RECORD again from FILE and challenge what was attested, with a bond."""
+    found = challenge_record(
+        context.suite,
+        context.wallet("pharma"),
+        record_id,
+        file,
+        evidence=evidence,
+        key=context.intent(),
+    )
+    until = dt.datetime.fromtimestamp(found.deadline, dt.UTC)
+    context.done(
+        {
+            "record": hexed(record_id),
+            "attested": _scores(found.attested),
+            "claim": _scores(found.claim),
+            "bond": str(found.bond),
+            "deadline": found.deadline,
+        },
+        f"Challenged: index {found.attested.dvi} was attested, the file gives {found.claim.dvi}.\n"
+        f"The bond is {dut(found.bond)}; an arbitrator decides by {until:%Y-%m-%d %H:%M} UTC.",
+    )
+
+
+@record.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.option("--upheld/--rejected", required=True, help="Whether the claim takes its place.")
+@click.option("--reason", required=True, help="The reasons; their SHA-256 goes on the chain.")
+@common
+def resolve(context: Context, record_id: bytes, upheld: bool, reason: str) -> None:
+    """Decide the open challenge of RECORD (as the arbitrator)."""
+    digest = hashlib.sha256(reason.encode()).digest()
+    context.suite.disputes.resolve(
+        context.wallet("operator"), record_id, upheld, digest, key=context.intent()
+    )
+    facts = context.suite.registry.facts(record_id)
+    context.done(
+        {"record": hexed(record_id), "upheld": upheld, "reason": hexed(digest), "dvi": facts.dvi},
+        f"{'Upheld' if upheld else 'Rejected'}; the index of the record is {facts.dvi}.",
+    )
+
+
+@record.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@common
+def lapse(context: Context, record_id: bytes) -> None:
+    """Close a challenge of RECORD that nobody decided in time: the attestation stands."""
+    context.suite.disputes.lapse(context.wallet("relay"), record_id, key=context.intent())
+    context.done({"record": hexed(record_id)}, "Lapsed: the attestation stands.")
+
+
+@record.command()
+@click.argument("amount", type=AMOUNT)
+@common
+def stake(context: Context, amount: int) -> None:
+    """Back one's attestations with AMOUNT DUT (as the laboratory)."""
+    wallet = context.wallet("laboratory")
+    total = stake_attester(context.suite, wallet, amount, key=context.intent())
+    context.done({"account": wallet.address, "stake": str(total)}, f"Stake: {dut(total)}")
+
+
+@record.command()
+@click.argument("amount", type=AMOUNT)
+@common
+def unstake(context: Context, amount: int) -> None:
+    """Take back AMOUNT DUT of the stake that is not at risk (as the laboratory)."""
+    wallet, suite = context.wallet("laboratory"), context.suite
+    suite.disputes.unstake(wallet, amount, key=context.intent())
+    left = suite.disputes.stake_of(suite.registry.number_of(wallet.address))
+    context.done({"account": wallet.address, "stake": str(left)}, f"Stake: {dut(left)}")
+
+
+@record.command("collect")
+@common
+def collect(context: Context) -> None:
+    """Take what one's challenges returned (as the challenger)."""
+    wallet = context.wallet("pharma")
+    amount = context.suite.disputes.credit_of(wallet.address)
+    if not amount:
+        raise BadInput(f"No challenge has returned anything to {wallet.address}.")
+    context.suite.disputes.withdraw(wallet, key=context.intent())
+    context.done({"account": wallet.address, "amount": str(amount)}, f"Got {dut(amount)}.")
+
+
+def _scores(scores: Scores | None) -> dict[str, object] | None:
+    if scores is None:
+        return None
+    found: dict[str, object] = asdict(scores)
+    return found | {"asOf": scores.day.isoformat(), "method": hexed(scores.method)}
 
 
 @record.command("open")

@@ -49,6 +49,7 @@ PEOPLE: dict[str, Role] = {
     "regulator": Role.REGULATOR,
     "products": Role.PRODUCTS,
     "council": Role.COUNCIL,
+    "arbitrator": Role.ARBITRATOR,
 }
 
 
@@ -105,6 +106,8 @@ class Params:
     donation: int
     least_use: int
     badge_threshold: int
+    bond: int
+    dispute_window: int
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -160,6 +163,8 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             donation=int(data["rewards"]["donation"]),
             least_use=int(data["rewards"]["least_use"]),
             badge_threshold=int(data["rewards"]["badge_threshold"]),
+            bond=int(data["disputes"]["bond"]),
+            dispute_window=int(data["disputes"]["window"]),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -286,6 +291,12 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=(params.donation, params.least_use, params.badge_threshold),
         ),
+        Create(
+            "QualityDisputes",
+            (deployer, Ref("AccessManager"), Ref("UsageToken"), Ref("RecordRegistry")),
+            proxied=True,
+            initialize=(params.bond, params.dispute_window),
+        ),
         *_wiring(params),
         *_permissions(params, deployer),
     ]
@@ -302,7 +313,7 @@ def _wiring(params: Params) -> Iterator[Step]:
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
     yield Call("BadgeToken", "bindMinter", (Ref("Rewards"),), "rewards alone give badges")
-    for contract in ("DataMarket", "Treasury", "RoyaltyVault", "Rewards"):
+    for contract in ("DataMarket", "Treasury", "RoyaltyVault", "Rewards", "QualityDisputes"):
         yield Call(
             "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"
         )

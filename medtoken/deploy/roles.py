@@ -30,6 +30,8 @@ class Role(IntEnum):
     DESK = 13  # contracts that sell in other forms: auctions, baskets
     PRODUCTS = 14  # attests sales and milestones of products
     COUNCIL = 15  # cancels rosters that are wrong, corrects what is due, attests feedback
+    ARBITRATOR = 16  # decides challenges of attested quality
+    DISPUTES = 17  # puts what was decided into the registry
 
 
 # contract → function → role that may call it
@@ -54,6 +56,8 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "RecordRegistry": {
         "accredit": Role.ACCREDITATION,
         "move": Role.ACCREDITATION,
+        "revise": Role.DISPUTES,
+        "disqualify": Role.DISPUTES,
     },
     "DataMarket": {
         "set_licensee": Role.CREDENTIALS,
@@ -79,6 +83,10 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "Rewards": {
         "attest_feedback": Role.COUNCIL,
     },
+    "QualityDisputes": {
+        "resolve": Role.ARBITRATOR,
+        "pause": Role.GUARDIAN,
+    },
 }
 
 # Roles whose members another role names; all others are named by ADMIN.
@@ -90,4 +98,5 @@ CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
     Role.DESK: ("AuctionHouse", "BasketDesk"),
     Role.REDEMPTION: ("Rewards",),
+    Role.DISPUTES: ("QualityDisputes",),
 }

@@ -173,7 +173,9 @@ def licensed(
             codes=keccak(b""),
         ),
     )
-    scores = Scores(units=1_000, completeness=80, annotation=80, dvi=85, method=keccak(b"bench"))
+    scores = Scores(
+        units=1_000, completeness=80, annotation=80, dvi=85, asOf=1, method=keccak(b"bench")
+    )
     suite.registry.attest(cast["laboratory"], record, scores)
     consent = patient.consent(
         record,

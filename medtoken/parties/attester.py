@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
-from medtoken.chain.contracts import Scores, Suite
+from medtoken.chain.contracts import EPOCH, Scores, Suite
 from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput
 from medtoken.parties.custodian import codes_commitment
@@ -23,6 +23,31 @@ class Attestation:
     quality: Quality
     units: int
     minted: int
+
+
+def measure(
+    suite: Suite, record: bytes, path: str | PathLike[str], as_of: dt.date
+) -> tuple[Quality, Scores]:
+    """Assess the file of a registered record as of a day, and as the registry takes it.
+
+    Raises UnsupportedFile or MalformedFile for the file, BadInput when the record is unknown or the
+    file visibly is not the record's.
+    """
+    from medtoken import formats, quality
+
+    file = formats.read(path)
+    draft = suite.registry.draft(record)
+    if (int(file.kind), codes_commitment(file.codes)) != (draft.kind, draft.codes):
+        raise BadInput(f"{path} is not the file of record 0x{record.hex()}.")
+    found = quality.assess(file, as_of)
+    scores = Scores(
+        units=file.milliunits,
+        **{name: getattr(found, name) for name in quality.DIMENSIONS},
+        dvi=found.dvi,
+        asOf=(as_of - EPOCH).days,
+        method=found.method_hash,
+    )
+    return found, scores
 
 
 def attest_record(
@@ -42,22 +67,10 @@ def attest_record(
     file visibly is not the record's, and ContractRefused when the registry refuses (an unaccredited
     attester, the custodian's own record).
     """
-    from medtoken import formats, quality
-
-    file = formats.read(path)
-    draft = suite.registry.draft(record)
-    if (int(file.kind), codes_commitment(file.codes)) != (draft.kind, draft.codes):
-        raise BadInput(f"{path} is not the file of record 0x{record.hex()}.")
-    found = quality.assess(file, as_of or suite.today())
-    earlier = suite.registry.attestation(record)
+    earlier = suite.registry.attestation(record) if suite.registry.facts(record).attested else None
+    day = EPOCH + dt.timedelta(earlier["scores"]["asOf"]) if earlier else as_of or suite.today()
+    found, scores = measure(suite, record, path, day)
     if earlier is None:
-        scores = Scores(
-            units=file.milliunits,
-            completeness=found.completeness,
-            annotation=found.annotation,
-            dvi=found.dvi,
-            method=found.method_hash,
-        )
         receipt = suite.registry.attest(wallet, record, scores, key=key)
         earlier = suite.registry.events(receipt.logs, "RecordAttested")[0].args
     return Attestation(found, int(earlier["scores"]["units"]), int(earlier["minted"]))

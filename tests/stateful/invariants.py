@@ -219,7 +219,7 @@ class Witness:
             old = unpack(word, RECORD_FIELDS)
             new = unpack(after["RecordRegistry", "facts", record], RECORD_FIELDS)
             for name, value in old.items():
-                scored = name in ("quality", "dvi") and not old["attested"]
+                scored = name in ("attester", "quality", "dvi") and not old["attested"]
                 if name in once:
                     claim(new[name] >= value, 18, f"{name} was taken back")
                 elif not scored:

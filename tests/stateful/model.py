@@ -42,6 +42,7 @@ HIGHLY_SENSITIVE = 3
 UNLIMITED = 2**256 - 1
 FIXED, METERED, RENTAL = 1, 2, 3
 WEEK = 7 * DAY
+DIMENSIONS = ("volume", "completeness", "timeliness", "accuracy", "annotation", "traceability")
 
 # Amounts that no balance can reach overflow before anything looks at them (A5).
 SILENT = "the contract refused and gave no reason"
@@ -493,6 +494,7 @@ class Record:
     tier: int
     region: int
     commitment: bytes
+    attester: int = 0
     quality: int = 0
     dvi: int = 0
     attested: bool = False
@@ -670,19 +672,21 @@ class Registry(Book):
                 found and number in (found.custodian, found.annotator),
                 "registry: nobody attests their own work",
             ),
+            (any(scores[name] > 100 for name in DIMENSIONS), "scores: a score is over 100"),
+            (not 1 <= scores["dvi"] <= 100, "scores: the DVI must be from 1 to 100"),
+            (not 1 <= scores["units"] <= 100_000, "scores: units are out of range"),
             (
-                scores["completeness"] > 100 or scores["annotation"] > 100,
-                "registry: a score is over 100",
+                not 1 <= scores["asOf"] <= self.model.now // DAY,
+                "scores: the day of reference is missing or to come",
             ),
-            (not 1 <= scores["dvi"] <= 100, "registry: the DVI must be from 1 to 100"),
-            (not 1 <= scores["units"] <= 100_000, "registry: units are out of range"),
-            (scores["method"] == NONE, "registry: no method is named"),
+            (scores["method"] == NONE, "scores: no method is named"),
         )
         assert found is not None
         quality = Fraction(scores["completeness"] + scores["annotation"], 2)
         found.quality = int(quality)
         found.dvi = scores["dvi"]
         found.attested = True
+        found.attester = number
         if found.minted or quality < self.min_quality:
             return 0
         amount = whole(  # R1
@@ -765,8 +769,9 @@ def leaf_of(draft: dict[str, Any]) -> bytes:
 def _facts_word(facts: Record) -> int:
     return pack(
         (facts.owner, 160),
-        (facts.custodian, 24),
-        (facts.annotator, 24),
+        (facts.custodian, 20),
+        (facts.annotator, 20),
+        (facts.attester, 20),
         (facts.kind, 4),
         (facts.tier, 2),
         (facts.region, 10),

@@ -197,7 +197,17 @@ class Pair:
         } | changes
 
     def scores(self, **changes: Any) -> dict[str, Any]:
-        base = {"units": 1000, "completeness": 80, "annotation": 90, "dvi": 85}
+        base = {
+            "units": 1000,
+            "volume": 70,
+            "completeness": 80,
+            "timeliness": 90,
+            "accuracy": 100,
+            "annotation": 90,
+            "traceability": 75,
+            "dvi": 85,
+            "asOf": 1,
+        }
         return base | {"method": value("method", 1)} | changes
 
     def terms(self, patient: str, records: bytes, changes: dict[str, Any]) -> Consent:

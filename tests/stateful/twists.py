@@ -90,4 +90,8 @@ SCORE_TWISTS = {
     "units above": {"units": 100_001},
     "most units": {"units": 100_000},
     "no method": {"method": NONE},
+    "volume above": {"volume": 101},
+    "traceability above": {"traceability": 2**256 - 1},
+    "no day": {"asOf": 0},
+    "a day to come": {"asOf": 10**6},
 }

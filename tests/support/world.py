@@ -97,18 +97,19 @@ RATES_FIELDS = {
 }
 RECORD_FIELDS = {
     "owner": (0, 160),
-    "custodian": (160, 24),
-    "annotator": (184, 24),
-    "kind": (208, 4),
-    "tier": (212, 2),
-    "region": (214, 10),
-    "quality": (224, 7),
-    "dvi": (231, 7),
-    "attested": (238, 1),
-    "minted": (239, 1),
-    "superseded": (240, 1),
-    "destroyed": (241, 1),
-    "rest": (242, 14),
+    "custodian": (160, 20),
+    "annotator": (180, 20),
+    "attester": (200, 20),
+    "kind": (220, 4),
+    "tier": (224, 2),
+    "region": (226, 10),
+    "quality": (236, 7),
+    "dvi": (243, 7),
+    "attested": (250, 1),
+    "minted": (251, 1),
+    "superseded": (252, 1),
+    "destroyed": (253, 1),
+    "rest": (254, 2),
 }
 
 
@@ -162,6 +163,7 @@ class People:
     regulator: Actor
     products: Actor
     council: Actor
+    arbitrator: Actor
     # participants
     patient: Actor
     other_patient: Actor
@@ -213,6 +215,7 @@ class World:
         self.dct = self.suite["ContributionToken"]
         self.gt = self.suite["GovernanceToken"]
         self.storage = self.suite["StorageRewards"]
+        self.disputes = self.suite["QualityDisputes"]
         self.manager = self.suite["AccessManager"]
         self.timelock = self.suite["TimelockController"]
         self.domain = Domain(CHAIN_ID, self.market.address)
@@ -310,9 +313,14 @@ class World:
         """One unit at a quality of 85 and a DVI at which reference prices hold."""
         base = {
             "units": 1000,
+            "volume": 70,
             "completeness": 80,
+            "timeliness": 90,
+            "accuracy": 100,
             "annotation": 90,
+            "traceability": 75,
             "dvi": 85,
+            "asOf": self.now // DAY,
             "method": b"\1" * 32,
         }
         return base | changes
@@ -331,6 +339,32 @@ class World:
         record = self.register(**changes)
         self.attest(record, dvi=dvi)
         return record
+
+    # ------------------------------------------------------------- disputes (R7)
+
+    def challenge(
+        self, record: bytes, *, sender: str | None = None, **changes: Any
+    ) -> dict[str, Any]:
+        """Challenge a record's attestation, by default with a DVI of 40; returns the claim."""
+        challenger = sender or self.people.licensee
+        claim = self.scores(**({"dvi": 40} | changes))
+        bond = self.disputes.terms()[0]
+        self.dut.approve(self.disputes.address, bond, sender=challenger)
+        self.disputes.challenge(record, claim, self.fresh("evidence"), sender=challenger)
+        return claim
+
+    def resolve(self, record: bytes, claim: dict[str, Any], upheld: bool) -> None:
+        """Decide a challenge as the arbitrator."""
+        reason = self.fresh("reason")
+        self.disputes.resolve(record, claim, upheld, reason, sender=self.people.arbitrator)
+
+    def stake(self, amount: int, who: str | None = None) -> None:
+        """Back an institution's attestations with DUT that it gets for that."""
+        who = who or self.people.attester
+        self.admit(who)
+        self.fund(who, amount)
+        self.dut.approve(self.disputes.address, amount, sender=who)
+        self.disputes.stake(amount, sender=who)
 
     # ------------------------------------------------------------- consents
 

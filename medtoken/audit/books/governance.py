@@ -18,6 +18,7 @@ from medtoken.audit.books.usage import FROZEN, PROTOCOL
 from medtoken.audit.journal import Event, Journal
 from medtoken.chain.abi import abi
 from medtoken.deploy.roles import Role
+from medtoken.vocabulary import Capability
 
 # The function that each event of a restricted call comes from. Where several may have caused it,
 # they belong to the same role.
@@ -34,7 +35,9 @@ _RESTRICTED = {
     ("DataMarket", "WindowChanged"): "set_window",
     ("GovernanceToken", "MinterBound"): "bindMinter",
     ("GovernanceToken", "Recovered"): "recover",
-    ("RecordRegistry", "InstitutionChanged"): "accredit",
+    ("QualityDisputes", "ChallengeResolved"): "resolve",
+    ("QualityDisputes", "ParameterChanged"): "set_bond",
+    ("RecordRegistry", "AttestationRevised"): "revise",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
     ("BadgeToken", "MinterBound"): "bindMinter",
     ("Rewards", "BeneficiaryChanged"): "set_beneficiary",
@@ -78,8 +81,13 @@ def restricted_function(event: Event) -> str | None:
             found = {FEEDBACK: "attest_feedback", IDEA: "adopt_idea"}.get(args["source"])
         case "RoyaltyVault", "ParameterChanged":
             found = _VAULT_SETTERS.get(args["name"])
-        case "DataMarket" | "RoyaltyVault", "PauseChanged":
+        case "DataMarket" | "RoyaltyVault" | "QualityDisputes", "PauseChanged":
             found = "pause" if args["paused"] else "unpause"
+        case "RecordRegistry", "InstitutionChanged":
+            kept = args["previousCapabilities"] & ~Capability.ATTESTER
+            lost = args["capabilities"] == kept != args["previousCapabilities"]
+            same = args["account"] == args["previousAccount"]
+            found = "disqualify" if lost and same else "accredit"
         case "ContributionToken" | "GovernanceToken", "Transfer":
             found = "burn" if args["to"] == ZERO_ADDRESS else None
     return found

@@ -15,6 +15,7 @@ from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.contribution import ContributionBook
 from medtoken.audit.journal import Event, Journal
 from medtoken.chain.words import Facts
+from medtoken.quality import method_hash
 from medtoken.vocabulary import Capability
 
 KINDS = range(1, 9)
@@ -26,7 +27,8 @@ _VERSION_TYPE = keccak(text="medtoken record version")
 _RENDITION_TYPE = keccak(text="medtoken record rendition")
 _CODECS = (0x55, 0x70)  # raw, dag-pb
 _MAX_UNITS = 100_000  # thousandths, in one record
-_SCORES = ("units", "completeness", "annotation", "dvi")
+_SCORES = ("units", *rules.WEIGHTS, "dvi", "asOf")
+_DAY = 86_400
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ class Record:
     superseded_by: bytes | None = None
     certificate: bytes | None = None  # of its destruction
     scores: dict[str, Any] | None = None
-    attester: int = 0
     minted: int = 0  # base units of DCT
     # masked copies in force, by profile and licence (zero: for every one)
     renditions: Mapping[tuple[bytes, bytes], dict[str, Any]] = field(default_factory=dict)
@@ -116,6 +117,9 @@ class RegistryBook(Book):
         # the first record of a file → the last version of that same file
         self.latest: dict[bytes, bytes] = {}
         self._superseding: dict[bytes, bytes] = {}  # new record → the one that it takes over from
+        # what an upheld challenge must bring about in the same transaction
+        self._revising: dict[bytes, dict[str, Any]] = {}
+        self._disqualifying: set[int] = set()
 
     def parties(self, record: bytes) -> Parties | None:
         """Who is paid for a record now; None for an unknown one."""
@@ -135,6 +139,35 @@ class RegistryBook(Book):
                 False, 7, "R6", f"{hexed(old)} was superseded by {hexed(new)}, which never came"
             )
         self._superseding.clear()
+        for record in self._revising:
+            self.journal.require(
+                False, 7, "R7", f"the upheld challenge of record {hexed(record)} changed nothing"
+            )
+        for number in self._disqualifying:
+            self.journal.require(
+                False, 7, "R7", f"attester {number} had too little at risk, and stays accredited"
+            )
+        self._revising.clear()
+        self._disqualifying.clear()
+
+    def must_revise(self, record: bytes, scores: dict[str, Any]) -> None:
+        """Say that these scores now take the place of what was attested."""
+        self._revising[record] = scores
+
+    def must_disqualify(self, number: int) -> None:
+        """Say that an attester now loses its accreditation, unless it had none any more."""
+        self._disqualifying.add(number)
+
+    def in_range(self, scores: dict[str, Any]) -> bool:
+        """Whether scores may be attested, or claimed."""
+        return (
+            all(scores[name] <= 100 for name in rules.WEIGHTS)
+            and 0 < scores["dvi"] <= 100
+            and 0 < scores["units"] <= _MAX_UNITS
+            and scores["asOf"] != 0
+            and not self.journal.before(scores["asOf"] * _DAY)
+            and any(scores["method"])
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
@@ -345,16 +378,7 @@ class RegistryBook(Book):
             "R7",
             f"{name} was attested by institution {args['attester']}, which may not",
         )
-        journal.require(
-            scores["completeness"] <= 100
-            and scores["annotation"] <= 100
-            and 0 < scores["dvi"] <= 100
-            and 0 < scores["units"] <= _MAX_UNITS
-            and any(scores["method"]),
-            7,
-            "R7",
-            f"a score of {name} is out of range",
-        )
+        journal.require(self.in_range(scores), 7, "R7", f"a score of {name} is out of range")
         points = scores["completeness"] + scores["annotation"]
         quality = rules.quality(scores["completeness"], scores["annotation"])
         journal.expect(7, "R7", f"quality of {name}", quality, args["quality"])
@@ -371,15 +395,35 @@ class RegistryBook(Book):
             found,
             facts=replace(
                 facts,
+                attester=args["attester"],
                 quality=quality,
                 dvi=scores["dvi"],
                 attested=True,
                 minted=facts.minted or minted > 0,
             ),
             scores=scores,
-            attester=args["attester"],
-            minted=minted,
+            minted=found.minted + minted,
         )
+
+    def _revised(self, event: Event) -> None:
+        args, scores, journal = event.args, event.args["scores"], self.journal
+        name = f"record {hexed(args['record'])}"
+        claimed = self._revising.pop(args["record"], None)
+        journal.expect(7, "R7", f"scores that a challenge of {name} upheld", claimed, scores)
+        found = self.records.get(args["record"])
+        if found is None:
+            journal.require(False, 7, "R7", f"the unknown {name} was revised")
+            return
+        facts = found.facts
+        journal.expect(7, "R7", f"whose word on {name} fell", facts.attester, args["attester"])
+        quality = rules.quality(scores["completeness"], scores["annotation"])
+        journal.expect(7, "R7", f"quality of {name}", quality, args["quality"])
+        if not scores["dvi"]:
+            self._retire(facts)
+        facts = replace(
+            facts, attester=0, quality=quality, dvi=scores["dvi"], attested=bool(scores["dvi"])
+        )
+        self.records[args["record"]] = replace(found, facts=facts, scores=scores)
 
     def _institution(self, event: Event) -> None:
         args, journal = event.args, self.journal
@@ -401,6 +445,12 @@ class RegistryBook(Book):
             )
             if before.account != ZERO_ADDRESS:
                 self.numbers[before.account] = 0
+        if number in self._disqualifying:
+            self._disqualifying.discard(number)
+            kept = before.capabilities & ~Capability.ATTESTER
+            journal.expect(
+                7, "R7", f"what institution {number} may still do", kept, args["capabilities"]
+            )
         self.numbers[account] = number
         self.institutions[number] = Institution(account, args["capabilities"])
 
@@ -421,9 +471,20 @@ class RegistryBook(Book):
         "RenditionAdded": _rendition,
         "BatchRegistered": _batch,
         "RecordAttested": _attested,
+        "AttestationRevised": _revised,
         "InstitutionChanged": _institution,
         "ParameterChanged": _parameter,
     }
+
+
+def _follows(scores: dict[str, Any] | None) -> bool | None:
+    """Whether a DVI is the one that its six scores give; None by a method that is not known here.
+
+    An attester that says otherwise breaks no contract's rule: it is to be challenged (R7).
+    """
+    if scores is None or scores["method"] != method_hash():
+        return None
+    return bool(rules.value_index(scores) == scores["dvi"])
 
 
 def _record_dict(record: Record) -> dict[str, Any]:
@@ -454,9 +515,10 @@ def _record_dict(record: Record) -> dict[str, Any]:
             for (fields, licence), copy in sorted(record.renditions.items())
         ],
         "attested": facts.attested,
-        "attester": record.attester or None,
+        "attester": facts.attester or None,
         "scores": {name: record.scores[name] for name in _SCORES} if record.scores else None,
         "method": hexed(record.scores["method"]) if record.scores else None,
+        "dvi_follows": _follows(record.scores),
         "quality": facts.quality,
         "dvi": facts.dvi,
         "minted": str(record.minted),

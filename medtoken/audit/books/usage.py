@@ -34,17 +34,25 @@ class UsageBook(Book):
     """Every DUT: who holds it, who may, and where it came from. Amounts in base units."""
 
     def __init__(
-        self, journal: Journal, market: str, treasury: str, vault: str, rewards: str
+        self,
+        journal: Journal,
+        market: str,
+        treasury: str,
+        vault: str,
+        rewards: str,
+        disputes: str,
     ) -> None:
         """The addresses whose money is booked elsewhere too; ``vault`` is the royalty vault's."""
         super().__init__(journal)
         self.market = market
         self.treasury = treasury
+        self.disputes = disputes
         self._purses = {
             market: (6, "R15", "the market"),
             treasury: (3, "R16", "the reserve"),
             vault: (6, "R19", "the royalty vault"),
             rewards: (3, "R25", "the budget of donations"),
+            disputes: (6, "R7", "the bonds"),
         }
         self.balances: dict[str, int] = defaultdict(int)
         self.minted = 0

@@ -152,6 +152,7 @@ def story(w: Desks) -> SimpleNamespace:
     _later_royalties(w, marks)
     _storage(w)
     _rewards(w, marks)
+    _disputes(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -659,6 +660,33 @@ def _storage(w: World) -> None:
     shelf.challenge(2 * DAY)
     shelf.answer(3)
     w.record(sender=p.stranger)
+
+
+def _disputes(w: World, marks: dict[str, object]) -> None:
+    """Attestations are challenged: upheld, rejected, taken back, and left undecided (R7)."""
+    p, d = w.people, w.disputes
+    records = [w.record(sender=p.stranger) for _ in range(5)]
+    upheld, rejected, struck, silent, pending = records
+    w.stake(150 * DUT)
+    d.unstake(20 * DUT, sender=p.attester)
+    w.resolve(upheld, w.challenge(upheld, completeness=61, dvi=44), True)
+    w.resolve(rejected, w.challenge(rejected), False)
+    d.unstake(80 * DUT, sender=p.attester)
+    d.withdraw(sender=p.licensee)
+    nothing = {k: NONE if k == "method" else 0 for k in w.scores()}
+    w.resolve(struck, w.challenge(struck, **nothing), True)
+    w.accredit(p.attester, 4)
+    w.attest(struck, dvi=60)
+    w.as_timelock(d, "set_bond", 30 * DUT)
+    w.challenge(silent, sender=p.other_licensee)
+    w.evm.warp(15 * DAY)
+    d.lapse(silent, sender=p.relay)
+    w.as_timelock(d, "set_window", 40 * DAY)
+    d.pause(sender=p.guardian)
+    w.as_timelock(d, "unpause")
+    w.stake(5 * DUT)
+    w.challenge(pending)
+    marks.update(upheld=upheld, rejected=rejected, struck=struck, silent=silent, pending=pending)
 
 
 def _governance(w: World, marks: dict[str, object]) -> None:

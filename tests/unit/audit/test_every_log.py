@@ -33,6 +33,15 @@ UNTOLD = {
     # who attested, as long as it may, and how
     "RecordRegistry.RecordAttested.attester",
     "RecordRegistry.RecordAttested.scores.method",
+    # scores of which only the DVI counts, unless the method is one that the auditor knows
+    "RecordRegistry.RecordAttested.scores.volume",
+    "RecordRegistry.RecordAttested.scores.timeliness",
+    "RecordRegistry.RecordAttested.scores.accuracy",
+    "RecordRegistry.RecordAttested.scores.traceability",
+    "RecordRegistry.RecordAttested.scores.asOf",
+    # what was brought before the arbitrator, and said by it
+    "QualityDisputes.ChallengeOpened.evidence",
+    "QualityDisputes.ChallengeResolved.reason",
     # what a destruction's certificate says
     "RecordRegistry.RecordDestroyed.certificate",
     # where a batch's list of drafts lies
@@ -82,6 +91,7 @@ UNSEEN = {
     "DataMarket.LicenceSuspended": 1,
     "DataMarket.PauseChanged": 1,
     "RoyaltyVault.PauseChanged": 1,
+    "QualityDisputes.PauseChanged": 1,
     # never used: a record that nobody attested, a batch (its use does not tell that it is one), a
     # consent that was cancelled before it came, studies that nobody undertook, an option that
     # neither vested nor went back, what still waits to be carried out, roles that nobody has used,

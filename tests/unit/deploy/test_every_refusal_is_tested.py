@@ -27,6 +27,7 @@ OURS = [
     "GovernanceToken",
     "StorageRewards",
     "LicenceToken",
+    "QualityDisputes",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')
 

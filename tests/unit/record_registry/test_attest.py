@@ -31,7 +31,14 @@ def test_scores_are_stored_told_and_minted_for(world: World) -> None:
         "minted": 440 * DUT,
     }
     after = unpack(world.registry.facts(record), RECORD_FIELDS)
-    assert after == before | {"quality": 85, "dvi": 77, "attested": 1, "minted": 1}
+    assert after == before | {
+        "quality": 85,
+        "dvi": 77,
+        "attester": world.number(people.attester),
+        "attested": 1,
+        "minted": 1,
+    }
+    assert world.registry.attester(record) == world.number(people.attester)
     assert world.registry.terms(record)["live"]
     assert world.registry.terms(record)["dvi"] == 77
 
@@ -98,16 +105,22 @@ def test_nothing_is_minted_below_the_least_quality(
 
 
 SCORES: list[tuple[dict[str, Any], str]] = [
-    ({"completeness": 101}, "registry: a score is over 100"),
-    ({"annotation": 101}, "registry: a score is over 100"),
-    ({"annotation": 2**256 - 1}, "registry: a score is over 100"),
-    ({"dvi": 0}, "registry: the DVI must be from 1 to 100"),
-    ({"dvi": 101}, "registry: the DVI must be from 1 to 100"),
-    ({"dvi": 128 + 50}, "registry: the DVI must be from 1 to 100"),
-    ({"units": 0}, "registry: units are out of range"),
-    ({"units": 100_001}, "registry: units are out of range"),
-    ({"units": 2**256 - 1}, "registry: units are out of range"),
-    ({"method": NONE}, "registry: no method is named"),
+    ({"completeness": 101}, "scores: a score is over 100"),
+    ({"annotation": 101}, "scores: a score is over 100"),
+    ({"annotation": 2**256 - 1}, "scores: a score is over 100"),
+    ({"dvi": 0}, "scores: the DVI must be from 1 to 100"),
+    ({"dvi": 101}, "scores: the DVI must be from 1 to 100"),
+    ({"dvi": 128 + 50}, "scores: the DVI must be from 1 to 100"),
+    ({"units": 0}, "scores: units are out of range"),
+    ({"units": 100_001}, "scores: units are out of range"),
+    ({"units": 2**256 - 1}, "scores: units are out of range"),
+    ({"method": NONE}, "scores: no method is named"),
+    ({"volume": 101}, "scores: a score is over 100"),
+    ({"timeliness": 101}, "scores: a score is over 100"),
+    ({"accuracy": 101}, "scores: a score is over 100"),
+    ({"traceability": 101}, "scores: a score is over 100"),
+    ({"asOf": 0}, "scores: the day of reference is missing or to come"),
+    ({"asOf": 2**256 - 1}, "scores: the day of reference is missing or to come"),
 ]
 
 
@@ -119,6 +132,14 @@ def test_a_score_out_of_range_is_refused(
     with reverts(sentence):
         world.attest(record, **change)
     assert not world.registry.terms(record)["live"]
+
+
+def test_the_day_of_reference_is_today_at_the_latest(world: World) -> None:
+    today = world.now // 86_400
+    with reverts("scores: the day of reference is missing or to come"):
+        world.attest(world.register(), asOf=today + 1)
+    assert world.attest(world.register(), asOf=today)
+    assert world.attest(world.register(), asOf=1)
 
 
 def test_a_record_is_attested_once(world: World) -> None:
