@@ -25,11 +25,13 @@ initializes: access
 
 exports: access.authority
 
+
 interface IRegistry:
     def attester(record: bytes32) -> uint256: view
     def number_of(account: address) -> uint256: view
     def revise(record: bytes32, scores: IRecordRegistry.Scores): nonpayable
     def disqualify(number: uint256): nonpayable
+
 
 _DUT: immutable(IUsageToken)
 _REGISTRY: immutable(IRegistry)
@@ -40,6 +42,7 @@ _MAX_BOND: constant(uint256) = 100_000 * 10**18
 _MIN_WINDOW: constant(uint256) = 86_400
 _MAX_WINDOW: constant(uint256) = 90 * 86_400
 
+
 struct Dispute:
     challenger: address  # zero: no challenge is open
     attester: uint256
@@ -47,6 +50,7 @@ struct Dispute:
     bond: uint256
     atRisk: uint256  # of the attester's stake, at most the bond
     deadline: uint256  # unix seconds; an arbitrator decides no later
+
 
 # record → its open challenge
 _disputes: HashMap[bytes32, Dispute]

@@ -65,7 +65,14 @@ def record(suite, people):
     )
     receipt = registry.register(tuple(asdict(draft).values()), sender=people["hospital"])
     identity = receipt.return_value
-    scores = Scores(1_000, 80, 90, 85, secrets.token_bytes(32))
+    scores = Scores(
+        units=1_000,
+        completeness=80,
+        annotation=90,
+        dvi=85,
+        asOf=1,
+        method=secrets.token_bytes(32),
+    )
     registry.attest(identity, tuple(asdict(scores).values()), sender=people["laboratory"])
     return identity, patient
 

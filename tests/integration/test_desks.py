@@ -63,7 +63,10 @@ class Town:
         )
         receipt = registry.register(self.people["hospital"], draft)
         record: bytes = registry.events(receipt.logs, "RecordRegistered")[0].args["record"]
-        registry.attest(self.people["laboratory"], record, Scores(1000, 80, 90, 85, b"\1" * 32))
+        scores = Scores(
+            units=1000, completeness=80, annotation=90, dvi=85, asOf=1, method=b"\1" * 32
+        )
+        registry.attest(self.people["laboratory"], record, scores)
         return record
 
     def consented(self) -> tuple[str, str]:

@@ -346,7 +346,18 @@ class Bench:
         return record
 
     def _attest(self, record: bytes) -> Receipt:
-        scores = Scores(1000, 80, 90, 85, secrets.token_bytes(32))
+        scores = Scores(
+            units=1000,
+            volume=70,
+            completeness=80,
+            timeliness=90,
+            accuracy=100,
+            annotation=90,
+            traceability=75,
+            dvi=85,
+            asOf=20_000,
+            method=secrets.token_bytes(32),
+        )
         return self.registry.attest(self.people["laboratory"], record, scores)
 
     def _consent(self, patient: Wallet, record: bytes) -> Consent:
