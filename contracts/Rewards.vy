@@ -92,7 +92,9 @@ _MAX_LEAST: constant(uint256) = 10**24
 _MAX_THRESHOLD: constant(uint256) = 10**6
 
 _ADDRESS: constant(uint256) = 2**160 - 1
-_MINTED: constant(uint256) = 1 << 239
+_MINTED: constant(uint256) = 1 << 251
+# An institution's number there.
+_NUMBER: constant(uint256) = 2**20 - 1
 _GROUPS_AT: constant(uint256) = 128
 _GROUPS: constant(uint256) = 2**96 - 1
 # account word
@@ -224,7 +226,7 @@ def count_record(custodian: uint256, tag: bytes32):
     owner: address = convert(facts & _ADDRESS, address)
     account: address = self._account(custodian)
     assert owner != account, "rewards: nobody counts with itself"
-    points: uint256 = _FOR_QUANTITY + ((facts >> 224) & 127) // _FOR_QUALITY
+    points: uint256 = _FOR_QUANTITY + ((facts >> 236) & 127) // _FOR_QUALITY
     self._accounts[owner] += 1 << _RECORDS_AT
     self._active(owner, _RECORD, record, points)
     self._earn(account, _RECORD, record, points, True)
@@ -246,12 +248,12 @@ def count_use(ref: IDataMarket.LicenceRef):
     ), "rewards: the licensee has no credential"
     facts: uint256 = staticcall _REGISTRY.facts(ref.record)
     owner: address = convert(facts & _ADDRESS, address)
-    custodian: address = self._account((facts >> 160) & (2**24 - 1))
+    custodian: address = self._account((facts >> 160) & _NUMBER)
     assert (
         ref.licensee != owner
         and ref.licensee != custodian
         and owner != custodian
-        and ref.licensee != self._account((facts >> 184) & (2**24 - 1))
+        and ref.licensee != self._account((facts >> 180) & _NUMBER)
     ), "rewards: nobody counts with itself"
     gross: uint256 = self._settled(licence)
     assert gross - self._gross[id] >= self._least, "rewards: too little was settled"

@@ -86,6 +86,8 @@ _MAX_SHARE: constant(uint256) = 20_000
 _MAX_BATCH: constant(uint256) = 50
 _MAX_ANSWERS: constant(uint256) = 16
 
+# An institution's number in a record's word.
+_NUMBER: constant(uint256) = 2**20 - 1
 _SIZE: constant(uint256) = 2**64 - 1
 _TIME: constant(uint256) = 2**40 - 1
 _CODE: constant(uint256) = 2**16 - 1
@@ -412,13 +414,13 @@ def _check(
     assert (at >= before and at < before + plain), "storage: another line holds the sample"
 
     facts: uint256 = staticcall _REGISTRY.facts(line.record)
-    assert (facts >> 160) & (2**24 - 1) == custodian, "storage: not the record's custodian"
+    assert (facts >> 160) & _NUMBER == custodian, "storage: not the record's custodian"
     # Attested, and neither superseded nor destroyed.
     assert (
-        (facts >> 238) & 13 == 1 and (facts >> 231) & 127 >= holding >> _THRESHOLD_AT
+        (facts >> 250) & 13 == 1 and (facts >> 243) & 127 >= holding >> _THRESHOLD_AT
     ), "storage: the record does not count"
     assert (
-        given.attester != custodian and given.attester != (facts >> 184) & (2**24 - 1)
+        given.attester != custodian and given.attester != (facts >> 180) & _NUMBER
     ), "storage: nobody attests their own work"
     signing._require(
         self._account(given.attester, _ATTESTER),
@@ -534,7 +536,7 @@ def _mark(ref: IDataMarket.LicenceRef):
     assert (word >> 120) & 3 == _METERED, "storage: no metered licence"
     settled: uint256 = word >> 216
     facts: uint256 = staticcall _REGISTRY.facts(ref.record)
-    custodian: uint256 = (facts >> 160) & (2**24 - 1)
+    custodian: uint256 = (facts >> 160) & _NUMBER
     holding: uint256 = self._holdings[custodian]
     # Nothing moves while it cannot count: nobody's mark spoils what was settled before the challenge.
     if self._challenged(holding) != 0:
@@ -565,7 +567,7 @@ def _unrelated(custodian: uint256, facts: uint256, licensee: address) -> bool:
     return (
         licensee != convert(facts & (2**160 - 1), address)
         and number != custodian
-        and (number == 0 or number != (facts >> 184) & (2**24 - 1))
+        and (number == 0 or number != (facts >> 180) & _NUMBER)
         and not self._related[custodian][licensee]
     )
 

@@ -97,8 +97,14 @@ class History:
         return bool(self.fold(events).violations) or bool(self.broken(events))
 
     def find(self, name: str, at: int = 0) -> int:
-        """The position of the event of this name, counted from 0; negative from the end."""
-        return [i for i, e in enumerate(self.events) if e.event == name][at]
+        """The position of the event of this name, counted from 0; negative from the end.
+
+        Where several contracts have an event of a name, it is said as ``Contract.Event``.
+        """
+        of, _, event = name.rpartition(".")
+        return [
+            i for i, e in enumerate(self.events) if e.event == event and of in ("", e.contract)
+        ][at]
 
     def without(self, *positions: int) -> list[Event]:
         return [e for i, e in enumerate(self.events) if i not in positions]
@@ -150,9 +156,9 @@ def story(w: Desks) -> SimpleNamespace:
     _parameters(w, marks)
     _second_market(w, records, marks)
     _later_royalties(w, marks)
+    _disputes(w, marks)
     _storage(w)
     _rewards(w, marks)
-    _disputes(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)

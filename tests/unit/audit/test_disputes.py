@@ -44,11 +44,11 @@ def test_an_open_and_a_lapsed_challenge_are_read_from_the_chain(recorded, auditi
 @pytest.mark.parametrize(
     ("event", "at", "change", "invariant"),
     [
-        ("ChallengeOpened", 0, {"bond": 1}, 6),
-        ("ChallengeOpened", 0, {"atRisk": 0}, 6),
-        ("ChallengeOpened", 0, {"deadline": 0}, 6),
-        ("ChallengeOpened", 0, {"evidence": bytes(32)}, 7),
-        ("ChallengeOpened", 0, {"attester": 1}, 7),
+        ("QualityDisputes.ChallengeOpened", 0, {"bond": 1}, 6),
+        ("QualityDisputes.ChallengeOpened", 0, {"atRisk": 0}, 6),
+        ("QualityDisputes.ChallengeOpened", 0, {"deadline": 0}, 6),
+        ("QualityDisputes.ChallengeOpened", 0, {"evidence": bytes(32)}, 7),
+        ("QualityDisputes.ChallengeOpened", 0, {"attester": 1}, 7),
         ("ChallengeResolved", 0, {"upheld": False}, 7),
         ("ChallengeResolved", 1, {"upheld": True}, 7),
         ("ChallengeResolved", 0, {"reason": bytes(32)}, 7),

@@ -30,15 +30,12 @@ UNTOLD = {
     "UsageToken.Issued.exchange",
     "UsageToken.Issued.payment",
     "UsageToken.Redeemed.payment",
-    # who attested, as long as it may, and how
-    "RecordRegistry.RecordAttested.attester",
+    # how it was scored
     "RecordRegistry.RecordAttested.scores.method",
     # scores of which only the DVI counts, unless the method is one that the auditor knows
     "RecordRegistry.RecordAttested.scores.volume",
     "RecordRegistry.RecordAttested.scores.timeliness",
-    "RecordRegistry.RecordAttested.scores.accuracy",
     "RecordRegistry.RecordAttested.scores.traceability",
-    "RecordRegistry.RecordAttested.scores.asOf",
     # what was brought before the arbitrator, and said by it
     "QualityDisputes.ChallengeOpened.evidence",
     "QualityDisputes.ChallengeResolved.reason",
