@@ -186,7 +186,9 @@ def add_rendition(record: bytes32, rendition: IRecordRegistry.Rendition):
     facts: uint256 = self._facts[record]
     assert facts != 0, "registry: unknown record"
     assert facts & _DESTROYED == 0, "registry: the record was destroyed"
-    assert custodian == self._bits(facts, _CUSTODIAN_AT, 24), "registry: not the record's custodian"
+    assert custodian == self._bits(
+        facts, _CUSTODIAN_AT, _NUMBER
+    ), "registry: not the record's custodian"
     assert rendition.fields != empty(bytes32), "registry: the rendition has no profile"
     assert rendition.fingerprint != empty(bytes32), "registry: the record has no fingerprint"
     assert rendition.content != empty(bytes32), "registry: the record has no content"
