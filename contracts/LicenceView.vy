@@ -3,10 +3,22 @@
 @title LicenceView
 @license AGPL-3.0-only
 @notice Licences in readable form for other contracts and for pages: whether one can be used now, what it says, what
-        it has earned. It reads the market's packed words and holds nothing of its own.
+        it has earned. It reads the market's packed words. Of its own it holds only what licensees attested once
+        their licences were over: that they destroyed what they had (R35).
 """
 
 from interfaces import IDataMarket
+from interfaces import ILicenceView
+from modules import signing
+
+initializes: signing
+
+exports: signing.eip712Domain
+
+_DESTRUCTION_TYPE: constant(bytes32) = keccak256(
+    "CopyDestruction(bytes32 licence,bytes32 statement)"
+)
+_MAX_SIGNATURE: constant(uint256) = 1024
 
 _MARKET: immutable(IDataMarket)
 
@@ -17,6 +29,9 @@ _GRAIN: constant(uint256) = 10**9
 _TIME: constant(uint256) = 2**40 - 1
 _MAX_BATCH: constant(uint256) = 100
 
+# licence → SHA-256 of what its licensee stated of the destruction; zero: nothing yet
+_statements: HashMap[bytes32, bytes32]
+
 
 @deploy
 def __init__(market: address):
@@ -25,6 +40,43 @@ def __init__(market: address):
     """
     assert market != empty(address), "view: no market is named"
     _MARKET = IDataMarket(market)
+    signing.__init__("medtoken", "1")
+
+
+@external
+def attest_destruction(
+    ref: IDataMarket.LicenceRef, statement: bytes32, signature: Bytes[_MAX_SIGNATURE]
+):
+    """
+    @notice Put on the chain that a licensee destroyed every copy that it had of a record, after its licence (R35).
+    @param statement SHA-256 of what it states: which copies, how and when. Nobody can check that it is true.
+    @param signature The licensee's EIP-712 signature over CopyDestruction(licence, statement), which never expires;
+           empty when the licensee sends the transaction itself.
+    @dev Anybody may relay. Reverts when the licence is unknown or not over, no statement is named, one was made
+         before, or the signature is another's.
+    """
+    id: bytes32 = keccak256(abi_encode(ref))
+    found: IDataMarket.Licence = self._licence(id)
+    assert found.form != 0, "view: unknown licence"
+    assert found.closed or not self._lasts(found, ref.consent), "view: the licence is not over"
+    assert statement != empty(bytes32), "view: no statement is named"
+    assert self._statements[id] == empty(bytes32), "view: the destruction was attested before"
+    signing._require(
+        ref.licensee, keccak256(abi_encode(_DESTRUCTION_TYPE, id, statement)), signature
+    )
+    self._statements[id] = statement
+    log ILicenceView.DestructionAttested(
+        licence=id, record=ref.record, licensee=ref.licensee, statement=statement
+    )
+
+
+@external
+@view
+def destruction(id: bytes32) -> bytes32:
+    """
+    @notice What a licence's licensee stated of the destruction of its copies: the statement's hash, or zero.
+    """
+    return self._statements[id]
 
 
 @external
@@ -94,12 +146,23 @@ def earned_now(refs: DynArray[IDataMarket.LicenceRef, _MAX_BATCH]) -> uint256:
 @internal
 @view
 def _runs(found: IDataMarket.Licence, consentId: bytes32) -> bool:
-    consent: uint256 = staticcall _MARKET.consent_word(consentId)
     return (
         found.form != 0
         and not found.suspended
         and not found.closed
-        and found.end > block.timestamp
+        and self._lasts(found, consentId)
+    )
+
+
+@internal
+@view
+def _lasts(found: IDataMarket.Licence, consentId: bytes32) -> bool:
+    """
+    @dev Whether neither the licence's time nor its consent has ended. A suspended licence may run again.
+    """
+    consent: uint256 = staticcall _MARKET.consent_word(consentId)
+    return (
+        found.end > block.timestamp
         and (consent >> 160) & _TIME > block.timestamp
         and (consent >> 200) & _TIME == 0
     )

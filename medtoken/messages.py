@@ -408,6 +408,28 @@ class Redemption(Message):
         )
 
 
+@dataclass(frozen=True)
+class CopyDestruction(Message):
+    """A licensee attests that it destroyed what it had of a record, its licence being over (R35).
+
+    It is signed in the domain of LicenceView: ``Domain(chain_id, LicenceView)``. It never expires.
+    """
+
+    licence: bytes
+    statement: bytes
+    types = (("licence", "bytes32"), ("statement", "bytes32"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            "You attest, in public and for good, that you destroyed every copy of what the licence "
+            f"0x{self.licence.hex()} let you open, with the keys, wherever it was stored or backed "
+            "up, as your statement with the SHA-256 "
+            f"0x{self.statement.hex()} says. What you derived from it by the licence's terms is not "
+            "meant."
+        )
+
+
 def _dut(amount: int) -> str:
     """Base units as DUT, exactly: without an exponent, rounding or needless zeros."""
     whole, rest = divmod(amount, DUT)

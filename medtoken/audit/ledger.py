@@ -16,6 +16,7 @@ from medtoken.audit.books.base import ZERO_ADDRESS, Book
 from medtoken.audit.books.baskets import BasketBook
 from medtoken.audit.books.contribution import ContributionBook
 from medtoken.audit.books.desks import Till, Tills
+from medtoken.audit.books.destruction import DestructionBook
 from medtoken.audit.books.disputes import DisputesBook
 from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
@@ -66,6 +67,7 @@ class Ledger:
         self.baskets = BasketBook(self.journal, self.market, baskets)
         self.royalties = RoyaltyBook(self.journal, vault, self.usage, self.registry, self.market)
         self.treasury = TreasuryBook(self.journal, self.usage, self.market, self.royalties)
+        self.destructions = DestructionBook(self.journal, self.market)
         self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
         self.rewards = RewardsBook(
             self.journal,
@@ -92,6 +94,7 @@ class Ledger:
             "BadgeToken": self.badges,
             "Treasury": self.treasury,
             "LicenceToken": self.licence_tokens,
+            "LicenceView": self.destructions,
             "GovernanceToken": self.governance_tokens,
             "StorageRewards": self.storage,
             "QualityDisputes": self.disputes,
@@ -174,6 +177,7 @@ class Ledger:
             "royalties": self.royalties.as_dict(),
             "rewards": self.rewards.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
+            "destructions": self.destructions.as_dict(),
             "gt": self.governance_tokens.as_dict(),
             "storage": self.storage.as_dict(),
             "disputes": self.disputes.as_dict(),

@@ -24,6 +24,8 @@ class Report:
     to_block: int
     invariants: tuple[Finding, ...]
     ledger: Ledger
+    overdue: tuple[bytes, ...] = ()
+    """Licences long over whose licensee has not attested the destruction of its copies (R35)."""
 
     @property
     def holds(self) -> bool:
@@ -55,6 +57,14 @@ class Report:
             "invariants": [
                 {"id": finding.id, "holds": finding.holds, "detail": finding.detail}
                 for finding in self.invariants
+            ],
+            "overdue_destructions": [
+                {
+                    "licence": "0x" + licence.hex(),
+                    "record": "0x" + self.ledger.market.licences[licence].ref.record.hex(),
+                    "licensee": self.ledger.market.licences[licence].ref.licensee,
+                }
+                for licence in self.overdue
             ],
             "ledger": self.ledger.as_dict(),
         }
@@ -90,5 +100,6 @@ def replay(node: Chain, deployment: Record, last: int | None = None) -> Report:
         state = read(ledger, node, end.number)
         if node.block(end.number).hash == end.hash:
             findings = judge(ledger, state)
-            return Report(ledger.events, first, end.number, findings, ledger)
+            overdue = tuple(ledger.destructions.overdue(end.timestamp))
+            return Report(ledger.events, first, end.number, findings, ledger, overdue)
     raise NodeUnreachable("The node's chain changed while it was audited; try an older last block.")

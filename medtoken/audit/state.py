@@ -261,6 +261,8 @@ def _licences(ledger: Ledger, now: int) -> Iterator[Claim]:
     for licence, bought in ledger.market.licences.items():
         shown = asdict(bought.word)
         yield Claim(7, "R12", "LicenceView", "licence", (licence,), shown)
+        stated = ledger.destructions.statements.get(licence, bytes(32))
+        yield Claim(7, "R35", "LicenceView", "destruction", (licence,), stated)
 
 
 def _market(ledger: Ledger) -> Iterator[Claim]:

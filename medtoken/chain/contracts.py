@@ -1023,6 +1023,33 @@ class StorageRewards(_Contract):
         return self.send(wallet, "mark_calls", [asdict(r) for r in refs], key=key)
 
 
+class LicenceView(_Contract):
+    """What licensees attested once their licences were over (R35)."""
+
+    name = "LicenceView"
+
+    @property
+    def domain(self) -> Domain:
+        """In which CopyDestruction is signed."""
+        return Domain(self._node.chain_id, self.address)
+
+    def attest_destruction(
+        self,
+        wallet: Wallet,
+        ref: LicenceRef,
+        statement: bytes,
+        signature: bytes = b"",
+        key: str | None = None,
+    ) -> Receipt:
+        """Put a licensee's attestation on the chain; without a signature the wallet is the licensee."""
+        args = (asdict(ref), statement, signature)
+        return self.send(wallet, "attest_destruction", *args, key=key)
+
+    def destruction(self, licence: bytes) -> bytes:
+        """The hash of the statement, or zeros."""
+        return bytes(self.read("destruction", licence))
+
+
 class Suite:
     """All contracts of a deployment, on one node. Refuses a deployment of another chain."""
 
@@ -1052,6 +1079,7 @@ class Suite:
         self.royalties = RoyaltyVault(node, deployment)
         self.governance = GovernanceToken(node, deployment)
         self.storage = StorageRewards(node, deployment)
+        self.view = LicenceView(node, deployment)
         self.rewards = Rewards(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(

@@ -34,6 +34,11 @@ def replay(context: Context) -> None:
         f"{'holds' if i['holds'] else 'BROKEN'}  {i['id']}: {i['detail']}"
         for i in report["invariants"]
     ]
+    lines += [
+        f"overdue  R35: {one['licensee']} has not attested the destruction of its copies under "
+        f"licence {one['licence']}"
+        for one in report["overdue_destructions"]
+    ]
     where = f"blocks {report['from_block']} to {report['to_block']}"
     context.done(report, "\n".join([f"{report['events']} events, {where}", *lines]))
     broken = [str(i["id"]) for i in report["invariants"] if not i["holds"]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import click
 
 from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed
 from medtoken.errors import BadInput, ContractRefused, MalformedFile
+from medtoken.messages import CopyDestruction
 from medtoken.parties import Licensee
 from medtoken.parties.licensee import earned_now
 from medtoken.vocabulary import Form
@@ -192,6 +194,28 @@ def check_visa(context: Context, file: str, jwks: str) -> None:
         raise MalformedFile(f"{jwks} is no JSON Web Key Set.")
     claims = read_visa(token, keys, now=int(time.time()))
     context.done(claims, json.dumps(claims, indent=2))
+
+
+@licence.command("attest-destruction")
+@click.argument("licence_id", metavar="LICENCE", type=WORD)
+@click.argument("statement", type=click.Path())
+@click.option("--yes", is_flag=True, help="Do not ask: what it says is so.")
+@common
+def attest_destruction(context: Context, licence_id: bytes, statement: str, yes: bool) -> None:
+    """Attest on the chain that every copy under LICENCE is destroyed (as the licensee, R35).
+
+    STATEMENT is a file that says which copies, how and when: keep it. Its SHA-256 goes on the chain.
+    """
+    digest = hashlib.sha256(_read(statement)).digest()
+    context.say(CopyDestruction(licence_id, digest).render())
+    if not yes:
+        click.confirm("Sign this?", abort=True, err=True)
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    receipt = licensee.attest_destruction(licence_id, digest, key=context.intent())
+    context.done(
+        {"licence": hexed(licence_id), "statement": hexed(digest), "new": receipt is not None},
+        f"The destruction under licence {hexed(licence_id)} is attested by statement {hexed(digest)}.",
+    )
 
 
 def _read(path: str) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any
 from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
-from medtoken.errors import BadInput, ConsentRefused
+from medtoken.errors import BadInput, ConsentRefused, NotPermitted
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Codec, Opener
 from medtoken.keys import (
@@ -23,6 +23,7 @@ from medtoken.keys import (
     release_key,
     sign_with,
 )
+from medtoken.messages import CopyDestruction
 from medtoken.sealing import written_whole
 
 DAY = 86_400
@@ -170,6 +171,24 @@ class Licensee:
         with written_whole(destination) as file:
             crypt4gh.encrypt(reader.chunks(), file, recipients, sender=sender)
         return reader.manifest
+
+    def attest_destruction(
+        self, licence: bytes, statement: bytes, *, key: str | None = None
+    ) -> Receipt | None:
+        """Attest on the chain that every copy under a licence that is over was destroyed (R35).
+
+        ``statement`` is the SHA-256 of what the licensee states of it. None when this very statement
+        is on the chain already. Raises NotPermitted for somebody else's licence, ContractRefused
+        while it is not over or when another statement was made.
+        """
+        _, ref, _ = self._suite.market.licence_bought(licence)
+        if ref.licensee.lower() != self.address.lower():
+            raise NotPermitted(f"{self.address} is not the licensee of 0x{licence.hex()}.")
+        if self._suite.view.destruction(licence) == statement != bytes(32):
+            return None
+        message = CopyDestruction(licence, statement)
+        signature = message.sign(self._wallet.key, self._suite.view.domain)
+        return self._suite.view.attest_destruction(self._wallet, ref, statement, signature, key=key)
 
     def _key_of(
         self, licence: bytes, store: Opener, keepers: Sequence[Keeper]

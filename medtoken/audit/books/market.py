@@ -296,6 +296,12 @@ class MarketBook(Book):
         consent = self.consents.get(licence.ref.consent)
         return consent.word.revoked_at if consent else 0
 
+    def ended(self, licence: bytes, moment: int) -> bool:
+        """Whether a licence's time or consent had ended by ``moment``, unix seconds."""
+        found = self.licences[licence]
+        revoked = self._revoked_at(found)
+        return min(found.word.end, revoked or found.word.end) <= moment
+
     def over(self, licence: bytes, now: int) -> bool:
         """Whether a licence has ended by ``now``, unix seconds: nobody may use it any more (R9)."""
         found = self.licences.get(licence)

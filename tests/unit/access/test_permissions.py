@@ -219,7 +219,7 @@ TABLE: dict[str, dict[str, Kind]] = {
         "set_bond": K.RESTRICTED,
         "set_window": K.RESTRICTED,
     },
-    "LicenceView": {},
+    "LicenceView": {"attest_destruction": K.SIGNED},
     "LicenceToken": {
         "show": K.OPEN,
         "transferFrom": K.NEVER,
@@ -439,6 +439,9 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     ref = world.buy(consent)
     keyed = world.buy(consent, salt=world.keyed())
     shown = world.token.show(ref)
+    ended = world.granted()
+    over = world.buy(ended)
+    world.revoke(ended)
     world.tariff.move_scarcity(1)
     late = world.now + 60
     m, d, c = world.market, world.dut, world.dct
@@ -555,6 +558,7 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
                 f"ERC721InsufficientApproval({stranger}, {shown})",
             ),
         },
+        "LicenceView": {"attest_destruction": ((over, b"\1" * 32, b""), not_owner)},
         "RecordRegistry": {
             "register_from_batch": ((1, NONE, world.draft(), []), "registry: unknown batch")
         },

@@ -475,6 +475,8 @@ def _versions(w: World, marks: dict[str, object]) -> None:
     w.registry.add_rendition(third, own, sender=p.custodian)
     w.registry.destroy(third, w.fresh("certificate"), sender=p.custodian)
     w.settle(ruined)  # what was earned stays owed
+    w.revoke(consent)
+    w.view.attest_destruction(ruined, w.fresh("statement"), b"", sender=p.licensee)
     never = w.register()
     w.registry.destroy(never, w.fresh("certificate"), sender=p.custodian)
     marks.update(versions=(first, second, third), destroyed=third, ruined=ruined, lost=consent)

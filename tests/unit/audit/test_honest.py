@@ -84,7 +84,14 @@ def test_the_books_are_what_the_contracts_say(honest, report) -> None:
 
 def test_the_report_is_json_with_exact_amounts(report) -> None:
     body = json.loads(json.dumps(report.as_dict()))
-    assert list(body) == ["events", "from_block", "to_block", "invariants", "ledger"]
+    assert list(body) == [
+        "events",
+        "from_block",
+        "to_block",
+        "invariants",
+        "overdue_destructions",
+        "ledger",
+    ]
     assert body["events"] == report.events > 300
     assert all(set(i) == {"id", "holds", "detail"} for i in body["invariants"])
 
@@ -322,6 +329,11 @@ def test_the_tariff_is_told(honest, report) -> None:
         kind, week = map(int, key.split("/"))
         assert amount == str(w.market.demand(kind, week))
     records = report.as_dict()["ledger"]["registry"]["records"]
+    attested = honest.world.licence_id(honest.names.ruined)
+    assert list(report.ledger.destructions.statements) == [attested]
+    assert report.ledger.destructions.overdue(0) == []
+    over = report.ledger.destructions.overdue(2**40)
+    assert over == sorted(set(report.ledger.market.licences) - {attested})
     destroyed = records["0x" + honest.names.destroyed.hex()]
     assert destroyed["destroyed"]
     assert [copy["size"] for copy in destroyed["copies"]] == [700, 800]

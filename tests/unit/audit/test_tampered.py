@@ -1112,6 +1112,32 @@ def test_a_copy_after_the_destruction(honest) -> None:
     named(honest, insert(honest.events, destroyed, stated), 7, "R35", "after its destruction")
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"licence": b"\1" * 32}, "which is unknown"),
+        ({"record": b"\1" * 32}, "record and licensee of the destruction"),
+        ({"licensee": "0x" + "11" * 20}, "record and licensee of the destruction"),
+        ({"statement": bytes(32)}, "or without a statement"),
+    ],
+)
+def test_an_attested_destruction_that_the_rules_forbid(
+    honest, changes: dict[str, Any], text: str
+) -> None:
+    """R35."""
+    at = honest.find("DestructionAttested")
+    named(honest, honest.changed(at, **changes), 7, "R35", text)
+
+
+def test_a_destruction_attested_twice_or_too_early(honest) -> None:
+    at = honest.find("DestructionAttested")
+    attested = honest.events[at]
+    named(honest, insert(honest.events, at, attested), 7, "R35", "was attested twice")
+    purchase = of(honest, "LicenceBought", licence=attested.args["licence"])
+    events = insert(honest.events, purchase, attested)
+    named(honest, events, 7, "R35", "while the licence was not over")
+
+
 def test_a_record_destroyed_twice(honest) -> None:
     at = honest.find("RecordDestroyed")
     named(honest, insert(honest.events, at, honest.events[at]), 7, "R35", "was destroyed twice")

@@ -28,6 +28,7 @@ OURS = [
     "StorageRewards",
     "LicenceToken",
     "QualityDisputes",
+    "LicenceView",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from medtoken import vocabulary
 from medtoken.messages import (
     Consent,
+    CopyDestruction,
     Donation,
     Redemption,
     Referral,
@@ -210,6 +211,14 @@ def test_a_witness_reads_what_it_confirms() -> None:
         f"You confirm that the sealed bytes of the record 0x{'12' * 32}, 1,048,576 of them, have the "
         f"chunk root 0x{'34' * 32}. Its custodian can then prove that it stores them."
     )
+
+
+def test_a_destruction_says_what_is_gone_and_what_is_not_meant() -> None:
+    said = CopyDestruction(b"\x12" * 32, b"\x34" * 32).render()
+    assert said.startswith("You attest, in public and for good, that you destroyed every copy")
+    assert f"0x{'12' * 32}" in said
+    assert f"0x{'34' * 32}" in said
+    assert "What you derived from it by the licence's terms is not meant." in said
 
 
 def test_what_rewards_have_signed_says_what_it_costs_and_that_it_stays() -> None:

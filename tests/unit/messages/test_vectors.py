@@ -20,6 +20,7 @@ from support.world import CONSENT_FIELDS, METER_FIELDS, METERED, World, pack, re
 from medtoken import artifacts
 from medtoken.messages import (
     Consent,
+    CopyDestruction,
     Domain,
     Donation,
     Message,
@@ -36,6 +37,7 @@ DATA = json.loads(FILE.read_text(encoding="utf-8"))
 VECTORS = DATA["vectors"]
 KINDS: dict[str, type[Message]] = {
     "Consent": Consent,
+    "CopyDestruction": CopyDestruction,
     "Donation": Donation,
     "Redemption": Redemption,
     "Referral": Referral,
