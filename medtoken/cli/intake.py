@@ -75,7 +75,8 @@ def reading(command: Callable[..., Any]) -> Callable[..., Any]:
 def folder_(context: Context, path: str, register: dict[str, Any]) -> None:
     """Register every file below FOLDER for one patient (as the hospital).
 
-    Hidden files are passed over. When one file cannot be read, nothing is registered.
+    Hidden files are passed over. The DICOM images of one study are one record. When one file cannot
+    be read, nothing is registered.
     """
     root = Path(path)
     paths = sorted(
@@ -85,7 +86,12 @@ def folder_(context: Context, path: str, register: dict[str, Any]) -> None:
     )
     if not paths:
         raise BadInput(f"{path} holds no files.")
-    _register(context, paths, register)
+    from medtoken.formats import by_study, identify
+
+    for one in paths:
+        identify(one)
+    with context.home.scratch() as folder:
+        _register(context, by_study(paths, folder), register)
 
 
 @intake.command()
@@ -117,7 +123,8 @@ def fhir(
 def dicomweb(
     context: Context, web: Web, study: str | None, patient: str | None, register: dict[str, Any]
 ) -> None:
-    """Fetch images from the DICOMweb server at URL, register each of them (as the hospital)."""
+    """Fetch studies from the DICOMweb server at URL and register each as one record (as the hospital)."""
+    from medtoken.formats import by_study
     from medtoken.interop.dicomweb import fetch_instance, find_instances
 
     if (study is None) == (patient is None):
@@ -127,7 +134,7 @@ def dicomweb(
         for number, one in enumerate(find_instances(web, study=study, patient=patient)):
             paths.append(folder / f"{number}.dcm")
             fetch_instance(web, one, paths[-1], patient=patient)
-        _register(context, paths, register)
+        _register(context, by_study(paths, folder / "studies"), register)
 
 
 def _register(context: Context, paths: Sequence[Path], register: dict[str, Any]) -> None:

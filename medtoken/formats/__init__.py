@@ -1,4 +1,4 @@
-"""Medical files as medtoken reads them: FHIR R4 bundles, DICOM images, CGM series, VCF.
+"""Medical files as medtoken reads them: FHIR R4 bundles, DICOM images and studies, CGM series, VCF.
 
 :func:`identify` tells the format from the contents (never from the name), :func:`read` measures the
 file once and returns a :class:`MedicalFile`. Files come from strangers: every reader is bounded in
@@ -12,6 +12,7 @@ from medtoken.formats._cgm import CgmFacts
 from medtoken.formats._dicom import CORE, GEOMETRY, ORIGIN, TECHNIQUE, DicomFacts
 from medtoken.formats._fhir import FhirFacts
 from medtoken.formats._identify import identify, read
+from medtoken.formats._study import by_study, pack_study
 from medtoken.formats._types import Facts, Format, MedicalFile, RecordKind
 from medtoken.formats._vcf import VcfFacts
 
@@ -28,6 +29,8 @@ __all__ = [
     "MedicalFile",
     "RecordKind",
     "VcfFacts",
+    "by_study",
     "identify",
+    "pack_study",
     "read",
 ]

@@ -9,7 +9,7 @@ import warnings
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import pydicom
 from pydicom.datadict import dictionary_VR
@@ -104,25 +104,40 @@ def lacks_preamble(head: bytes) -> bool:
     return explicit or struct.unpack("<I", head[4:8])[0] < 256
 
 
+class Identity(NamedTuple):
+    """What ties an image to a study. It stays with the custodian."""
+
+    study: str
+    patient: str
+    series: str
+    instance: str
+
+
 def read(path: Path) -> MedicalFile:
     """Read a DICOM image: every attribute before the pixel data, of 64 MiB at most in memory."""
-    name = label(path)
-    with open_regular(path) as stream, warnings.catch_warnings():
+    with open_regular(path) as stream:
+        return measure(label(path), stream, size_of(stream))[0]
+
+
+def measure(name: str, stream: BinaryIO, size: int) -> tuple[MedicalFile, Identity]:
+    """As ``read``, of a stream of ``size`` bytes; and which image it is."""
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        size = size_of(stream)
-        bounded = _Bounded(stream, name)
+        bounded = _Bounded(stream, name, size)
         try:
             dataset, syntax = _dataset(name, bounded)
             facts = _facts(name, dataset, syntax, stream, size)
             codes = _codes(dataset, facts)
             days = [day for key in _DATES if (day := _day(_text(dataset, key))) is not None]
+            keys = ("StudyInstanceUID", "PatientID", "SeriesInstanceUID", "SOPInstanceUID")
+            identity = Identity(*(_text(dataset, key) for key in keys))
         except MedtokenError:
             raise
         except Exception as error:  # pydicom raises almost anything on a hostile file
             raise MalformedFile(
                 f"{name}: is DICOM, but truncated or damaged ({type(error).__name__})"
             ) from None
-    return MedicalFile(
+    file = MedicalFile(
         format=Format.DICOM,
         kind=RecordKind.IMAGING,
         size=size,
@@ -138,14 +153,15 @@ def read(path: Path) -> MedicalFile:
         ),
         facts=facts,
     )
+    return file, identity
 
 
 class _Bounded:
     """A file that gives at most 64 MiB to the parser, however often it is read."""
 
-    def __init__(self, stream: BinaryIO, name: str) -> None:
+    def __init__(self, stream: BinaryIO, name: str, size: int) -> None:
         self._stream, self._label, self._left = stream, name, _DATASET_LIMIT
-        self._size = size_of(stream)
+        self._size = size
         self.seek, self.tell = stream.seek, stream.tell
 
     def read(self, size: int = -1) -> bytes:

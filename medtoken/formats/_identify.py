@@ -7,13 +7,14 @@ from os import PathLike
 from pathlib import Path
 
 from medtoken.errors import MalformedFile, UnsupportedFile
-from medtoken.formats import _cgm, _dicom, _fhir, _vcf
+from medtoken.formats import _cgm, _dicom, _fhir, _study, _vcf
 from medtoken.formats._io import HEAD_BYTES, label, open_regular
 from medtoken.formats._types import Format, MedicalFile
 
 _READERS = {
     Format.FHIR: _fhir.read,
     Format.DICOM: _dicom.read,
+    Format.STUDY: _study.read,
     Format.CGM: _cgm.read,
     Format.VCF: _vcf.read,
 }
@@ -33,6 +34,8 @@ def identify(path: str | PathLike[str]) -> Format:
         raise MalformedFile(f"{name}: the file is empty")
     if head[128:132] == b"DICM":
         return Format.DICOM
+    if _study.looks_like(head):
+        return Format.STUDY
     if _dicom.lacks_preamble(head):
         raise MalformedFile(f"{name}: looks like DICOM but lacks the 128-byte preamble and 'DICM'")
     if head.startswith(b"\x1f\x8b"):

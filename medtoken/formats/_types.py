@@ -22,6 +22,8 @@ class Format(enum.Enum):
 
     FHIR = "fhir-r4"
     DICOM = "dicom"
+    STUDY = "dicom-study"
+    """The images of one imaging study in one file: see ``pack_study``."""
     CGM = "cgm-csv"
     VCF = "vcf"
 

@@ -139,7 +139,7 @@ def _is_image(path: Path) -> bool:
         raise
     except UnsupportedFile:
         return False  # perhaps a table that is no glucose series
-    if kind in (Format.FHIR, Format.VCF):
+    if kind in (Format.FHIR, Format.VCF, Format.STUDY):
         raise UnsupportedFile(f"{label(path)}: only tables and images are marked")
     return kind == Format.DICOM
 

@@ -129,13 +129,19 @@ def _part(path: Path, profile: Profile) -> tuple[str, Part]:
 
     try:
         format_ = identify(path)
-        kind = {Format.FHIR: "fhir", Format.DICOM: "dicom", Format.CGM: "table"}.get(format_, "vcf")
+        kind = {
+            Format.FHIR: "fhir",
+            Format.DICOM: "dicom",
+            Format.STUDY: "study",
+            Format.CGM: "table",
+            Format.VCF: "vcf",
+        }[format_]
     except UnsupportedFile:
         # A table need not be a glucose series: it is one when the profile knows a column of it.
         if not profile.table.rules or not _table.has_columns(path, profile.table):
             raise
         kind = "table"
-    part: Part = getattr(profile, kind)
+    part: Part = getattr(profile, "dicom" if kind == "study" else kind)
     if part.refuse or not (part.rules or part.whole):
         reason = part.refuse or "the profile says nothing of this format"
         raise UnsupportedFile(
@@ -145,15 +151,25 @@ def _part(path: Path, profile: Profile) -> tuple[str, Part]:
 
 
 def _writer(kind: str) -> Callable[..., None]:
-    from medtoken.masking import _dicom, _fhir, _table
+    from medtoken.masking import _dicom, _fhir, _study, _table
 
-    return {"fhir": _fhir.write, "dicom": _dicom.write, "table": _table.write}[kind]
+    return {
+        "fhir": _fhir.write,
+        "dicom": _dicom.write,
+        "study": _study.write,
+        "table": _table.write,
+    }[kind]
 
 
 def _reader(kind: str) -> Callable[..., Iterator[dict[str, Any]]]:
-    from medtoken.masking import _dicom, _fhir, _table
+    from medtoken.masking import _dicom, _fhir, _study, _table
 
-    return {"fhir": _fhir.resources, "dicom": _dicom.attributes, "table": _table.rows}[kind]
+    return {
+        "fhir": _fhir.resources,
+        "dicom": _dicom.attributes,
+        "study": _study.attributes,
+        "table": _table.rows,
+    }[kind]
 
 
 def _still_reads(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""DICOM images, judged on their attributes and the size of their pixel data."""
+"""DICOM images and studies, judged on their attributes and the size of their pixel data."""
 
 from __future__ import annotations
 

@@ -44,6 +44,30 @@ def test_images_come_from_a_dicomweb_server(fresh: Stage) -> None:
     assert not fresh.add(Format.DICOM).new
 
 
+def test_the_images_of_a_study_come_as_one_record(fresh: Stage, tmp_path: Path) -> None:
+    """R1 counts imaging studies."""
+    paths = []
+    for number in range(3):
+        image = dcmread(fresh.files[Format.DICOM])
+        image.SOPInstanceUID = f"1.2.3.{number}"
+        image.file_meta.MediaStorageSOPInstanceUID = image.SOPInstanceUID
+        paths.append(tmp_path / f"{number}.dcm")
+        image.save_as(paths[-1])
+    study = str(dcmread(paths[0], stop_before_pixels=True).StudyInstanceUID)
+    with dicomweb_server(paths) as server:
+        words = ("dicomweb", f"{server.url}/dicom-web", "--study", study)
+        (first,) = run(fresh, *words).ok()["records"]
+        (again,) = run(fresh, *words).ok()["records"]
+    assert (first["new"], first["kind"]) == (True, "imaging")
+    assert (again["new"], again["record"]) == (False, first["record"])
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for path in paths:
+        shutil.copy(path, folder)
+    (found,) = run(fresh, "folder", folder).ok()["records"]
+    assert (found["new"], found["record"]) == (False, first["record"])
+
+
 def test_a_folder_comes_whole_or_not_at_all(fresh: Stage, tmp_path: Path) -> None:
     folder = tmp_path / "in"
     (folder / "below").mkdir(parents=True)
