@@ -25,6 +25,7 @@ _MARKET: immutable(IDataMarket)
 _METERED: constant(uint256) = 2
 _SUSPENDED: constant(uint256) = 4
 _CLOSED: constant(uint256) = 8
+_URGENT: constant(uint256) = 16
 _GRAIN: constant(uint256) = 10**9
 _TIME: constant(uint256) = 2**40 - 1
 _MAX_BATCH: constant(uint256) = 100
@@ -188,6 +189,7 @@ def _licence(id: bytes32) -> IDataMarket.Licence:
         epoch=(word >> 104) & (2**16 - 1),
         suspended=flags & _SUSPENDED != 0,
         closed=flags & _CLOSED != 0,
+        urgent=flags & _URGENT != 0,
     )
 
 

@@ -6,8 +6,8 @@
         × scarcity × (1 − discount)). A unit is one metered call or MB, or one started year of a fixed term; a
         rental is a share of a year's price. A kind without a reference is not for sale.
         Scarcity follows supply and demand by itself: once a week and kind, by a tenth at most, from money that
-        was settled in completed weeks for each record there is. Moving it takes real settlements, which pay
-        levy, platform and annotator; within one block it does not move.
+        was settled in the last completed week for each record there is. Moving it takes real settlements, which
+        pay levy, platform and annotator; within one block it does not move.
 @dev Factors are bps, applied exactly and floored once, at the end, to the grain of 10^9 base units. Behind a proxy.
 """
 
@@ -71,8 +71,8 @@ _factors: uint256
 # region → when its public-health emergency ends, unix seconds
 _emergencies: HashMap[uint256, uint256]
 _market: IDataMarket
-# kind → records there were when scarcity moved last
-_supplies: HashMap[uint256, uint256]
+# kind → base units a week and record that scarcity stands for; zero until a week has demand
+_levels: HashMap[uint256, uint256]
 __gap: uint256[16]
 
 
@@ -118,7 +118,8 @@ def set_reference(kind: uint256, amount: uint256):
 @external
 def set_scarcity(kind: uint256, scarcity: uint256):
     """
-    @notice Set a kind's scarcity, 5,000–100,000 bps, from where it moves on by itself.
+    @notice Set a kind's scarcity, 5,000–100,000 bps, from where it moves on by itself; the next week with demand
+            sets the level that it stands for.
     @dev Caller: the timelock. Reverts on an unknown kind or out of bounds.
     """
     access._restricted()
@@ -166,42 +167,36 @@ def bind_market(market: address):
 @external
 def move_scarcity(kind: uint256) -> uint256:
     """
-    @notice Let a kind's scarcity follow supply and demand: up by a tenth when the last completed week settled
-            over 5/4 of the week before, down by a tenth when it settled under 4/5, within 5,000–100,000. A week
-            that settled less than ten units at the reference price counts as one without demand.
+    @notice Let a kind's scarcity follow supply and demand. Demand is what the last completed week settled for each
+            record of the kind; a week that settled less than ten units at the reference price counts as one without.
+            Over 5/4 of the level that scarcity stands for, both go up: scarcity by a tenth, the level by a quarter.
+            Under 4/5 of it scarcity goes down by a tenth, the level by a fifth; within 5,000–100,000.
     @return The scarcity from now on, in bps.
-    @dev Anybody may call, once a week and kind. Demand is money for each record of the kind, so a growing supply
-         lowers it. Reverts when it has moved this week.
+    @dev Anybody may call, once a week and kind. The first week with demand only sets the level. Since each tenth up
+         needs a week of a quarter more than the level, alternating strong and weak weeks gains nothing, nor do
+         settlements that were held back. Reverts when it has moved this week.
     """
     assert kind != 0 and kind <= _KINDS, "tariff: unknown kind"
     word: uint256 = self._kinds[kind]
     week: uint256 = block.timestamp // _WEEK
     assert (word >> _MOVED_AT) != week, "tariff: it moved this week"
-    last: uint256 = staticcall self._market.demand(kind, week - 1)
-    before: uint256 = staticcall self._market.demand(kind, week - 2)
+    demand: uint256 = staticcall self._market.demand(kind, week - 1)
     # Any dust would be a rise over nothing, and to push a price would cost next to nothing.
-    least: uint256 = _LEAST_UNITS * (word & _AMOUNT)
-    if last < least:
-        last = 0
-    if before < least:
-        before = 0
-    scarcity: uint256 = (word >> _SCARCITY_AT) & _CODE
-    supply: uint256 = staticcall _REGISTRY.supply(kind)
-    previous: uint256 = self._supplies[kind]
-    if previous == 0:
-        # Nothing is known of the week before, as on the first move: the supply is taken as unchanged.
-        previous = supply
-    # money per record, compared without dividing: last / supply against before / previous
-    now: uint256 = last * max(previous, 1)
-    then: uint256 = before * max(supply, 1)
-    if now * 4 > then * 5:
+    if demand < _LEAST_UNITS * (word & _AMOUNT):
+        demand = 0
+    demand = demand // max(staticcall _REGISTRY.supply(kind), 1)
+    previous: uint256 = (word >> _SCARCITY_AT) & _CODE
+    scarcity: uint256 = previous
+    level: uint256 = self._levels[kind]
+    if level == 0:
+        self._levels[kind] = demand
+    elif demand * 4 > level * 5 and scarcity < _MAX_SCARCITY:
         scarcity = min(scarcity * 11 // 10, _MAX_SCARCITY)
-    elif now * 5 < then * 4:
+        self._levels[kind] = level * 5 // 4
+    elif demand * 5 < level * 4 and scarcity > _MIN_SCARCITY:
         scarcity = max(scarcity * 9 // 10, _MIN_SCARCITY)
-    self._supplies[kind] = supply
-    log ITariff.ScarcityChanged(
-        kind=kind, previous=(word >> _SCARCITY_AT) & _CODE, current=scarcity
-    )
+        self._levels[kind] = level * 4 // 5
+    log ITariff.ScarcityChanged(kind=kind, previous=previous, current=scarcity)
     self._kinds[kind] = (word & _AMOUNT) | (scarcity << _SCARCITY_AT) | (week << _MOVED_AT)
     return scarcity
 
@@ -311,6 +306,7 @@ def _set_scarcity(kind: uint256, scarcity: uint256):
         kind=kind, previous=(word >> _SCARCITY_AT) & _CODE, current=scarcity
     )
     self._kinds[kind] = (word & ~(_CODE << _SCARCITY_AT)) | (scarcity << _SCARCITY_AT)
+    self._levels[kind] = 0
 
 
 @internal

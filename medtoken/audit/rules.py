@@ -189,25 +189,28 @@ def discount(steps: Sequence[tuple[int, int]], number: int) -> int:
     return max((bps for count, bps in steps if number >= count), default=0)
 
 
-def demanded(settled: int, reference: int) -> int:
-    """Base units that a week settled, as scarcity counts them: under ten references, none (R13)."""
-    return settled if settled >= LEAST_UNITS * reference else 0
+def demanded(settled: int, reference: int, supply: int) -> int:
+    """Base units a record that a week settled, as scarcity counts them (R13).
+
+    Under ten references in all there is no demand; ``supply`` is how many records there are.
+    """
+    return settled // max(supply, 1) if settled >= LEAST_UNITS * reference else 0
 
 
-def moved(scarcity: int, last: int, before: int, supply: int, previous: int) -> int:
-    """Scarcity in bps after it followed a week's demand (R13): by a tenth, within its bounds.
+def moved(scarcity: int, level: int, demand: int) -> tuple[int, int]:
+    """Scarcity in bps and the level that it stands for, after a week's demand (R13).
 
-    ``last`` and ``before`` are base units demanded in the two last completed weeks, ``supply`` and
-    ``previous`` the records that there are and that there were when it moved last; where there
-    were none, nothing is known of them, and they are taken to be as many as now.
+    ``level`` and ``demand`` are base units a week and record; a level of zero becomes the demand.
+    Otherwise scarcity moves by a tenth and the level by a quarter up or a fifth down, within bounds.
     """
     least, most = SCARCITY
-    now, then = last * max(previous or supply, 1), before * max(supply, 1)
-    if now * 4 > then * 5:
-        return min(scarcity * 11 // 10, most)
-    if now * 5 < then * 4:
-        return max(scarcity * 9 // 10, least)
-    return scarcity
+    if level == 0:
+        return scarcity, demand
+    if demand * 4 > level * 5 and scarcity < most:
+        return min(scarcity * 11 // 10, most), level * 5 // 4
+    if demand * 5 < level * 4 and scarcity > least:
+        return max(scarcity * 9 // 10, least), level * 4 // 5
+    return scarcity, level
 
 
 def within(value: int, bounds: tuple[int, int]) -> bool:

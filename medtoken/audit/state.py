@@ -515,9 +515,9 @@ def _hidden_slots(ledger: Ledger) -> Iterator[_Slot]:
     at = _slot_of("Tariff", "_market")
     yield _Slot("R13", tariff, at, ledger.tariff.market, "the market bound to the tariff")
     for kind in KINDS:
-        at = _slot_of("Tariff", "_supplies", kind.to_bytes(32))
-        expected = ledger.tariff.supplies.get(kind, 0)
-        yield _Slot("R13", tariff, at, expected, f"supply of kind {kind} at its last move")
+        at = _slot_of("Tariff", "_levels", kind.to_bytes(32))
+        expected = ledger.tariff.levels.get(kind, 0)
+        yield _Slot("R13", tariff, at, expected, f"demand that scarcity of kind {kind} stands for")
     desk = ledger.suite.addresses["BasketDesk"]
     for version, steps in ledger.baskets.steps.items():
         at = _slot_of("BasketDesk", "_steps", version.to_bytes(32))

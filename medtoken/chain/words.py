@@ -246,6 +246,7 @@ class LicenceWord:
     epoch: int  # of the rates in force when the money was taken
     suspended: bool = False
     closed: bool = False
+    urgent: bool = False  # bought at an emergency's price
     start: int = 0
     units: int = 0
     used: int = 0
@@ -258,7 +259,8 @@ class LicenceWord:
         ("form", 2),
         ("suspended", 1),
         ("closed", 1),
-        ("", 12),
+        ("urgent", 1),
+        ("", 11),
         ("a", 40),  # term: start; metered: units prepaid
         ("b", 40),  # term: settled up to; metered: units used
         ("c", 40),  # metered: units settled
@@ -281,6 +283,7 @@ class LicenceWord:
             "form": self.form,
             "suspended": self.suspended,
             "closed": self.closed,
+            "urgent": self.urgent,
         }
         return _pack(self.layout, {**values, "a": a, "b": b, "c": c})
 

@@ -860,7 +860,7 @@ class Tariff(Book):
         self.references = dict(zip(KINDS, references, strict=True))
         self.scarcities = dict.fromkeys(KINDS, BPS)
         self.moved = dict.fromkeys(KINDS, 0)  # the week of the last move
-        self.supplies = dict.fromkeys(KINDS, 0)  # records there were then
+        self.levels = dict.fromkeys(KINDS, 0)  # what a record settled in a week like that
         self.factors = list(factors)
         self.emergencies: dict[int, int] = {}
 
@@ -881,7 +881,7 @@ class Tariff(Book):
             (kind not in KINDS, "tariff: unknown kind"),
             (not 5_000 <= scarcity <= 100_000, "tariff: out of bounds"),
         )
-        self.scarcities[kind] = scarcity
+        self.scarcities[kind], self.levels[kind] = scarcity, 0
 
     def set_factor(self, sender: str, factor: int, amount: int) -> None:
         known = factor < len(self.BOUNDS)
@@ -914,18 +914,19 @@ class Tariff(Book):
             (kind not in KINDS, "tariff: unknown kind"),
             (self.moved.get(kind) == week, "tariff: it moved this week"),
         )
-        supply = self.model.registry.supply(kind)
-        least = 10 * self.references[kind]
-        settled = {k: v for k, v in self.model.market.demand.items() if v >= least}
-        known = self.supplies[kind] or supply
-        last = Fraction(settled.get((kind, week - 1), 0), max(supply, 1))
-        before = Fraction(settled.get((kind, week - 2), 0), max(known, 1))
-        scarcity = self.scarcities[kind]
-        if last > before * Fraction(5, 4):
+        settled = self.model.market.demand.get((kind, week - 1), 0)
+        enough = settled >= 10 * self.references[kind]
+        demand = settled // max(self.model.registry.supply(kind), 1) if enough else 0
+        scarcity, level = self.scarcities[kind], self.levels[kind]
+        if not level:
+            level = demand
+        elif demand > level * Fraction(5, 4) and scarcity < 100_000:
             scarcity = min(int(scarcity * Fraction(11, 10)), 100_000)
-        elif last < before * Fraction(4, 5):
+            level = int(level * Fraction(5, 4))
+        elif demand < level * Fraction(4, 5) and scarcity > 5_000:
             scarcity = max(int(scarcity * Fraction(9, 10)), 5_000)
-        self.scarcities[kind], self.moved[kind], self.supplies[kind] = scarcity, week, supply
+            level = int(level * Fraction(4, 5))
+        self.scarcities[kind], self.moved[kind], self.levels[kind] = scarcity, week, level
         return scarcity
 
     def urgent(self, record: bytes) -> bool:
@@ -1009,6 +1010,7 @@ class Licence:
     refund_levy: int = 0
     suspended: bool = False
     closed: bool = False
+    urgent: bool = False
 
     def earned(self, until: int) -> int:
         """What it has earned in all, when time stops for it at ``until``."""
@@ -1366,6 +1368,7 @@ class Market(Book):
             paid=paid,
             levy=levy,
             mark=0 if metered else self.now,
+            urgent=order["urgent"],
         )
         return ref.id
 
@@ -1460,7 +1463,7 @@ class Market(Book):
             *self._unusable(found),
             *self._dead(ref.consent),
             (not self.model.registry.records[ref.record].live, "licence: record is not attested"),
-            (not metered, "licence: a term has no units"),
+            (not metered or found.urgent, "licence: it takes no more units"),
             (found.epoch != len(self.epochs), "licence: the rates have changed"),
             (not 1 <= units <= self.MAX_NUMBER - found.units, "licence: units out of range"),
             self._bound(sender),
@@ -1667,7 +1670,8 @@ def _licence_word(licence: Licence) -> int:
         (licence.form, 2),
         (licence.suspended, 1),
         (licence.closed, 1),
-        (0, 12),
+        (licence.urgent, 1),
+        (0, 11),
         *((mark, 40) for mark in marks),
     )
 

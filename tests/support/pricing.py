@@ -61,24 +61,17 @@ def unit_price(
 
 
 def moved(
-    scarcity: int,
-    *,
-    last: int,
-    before: int,
-    supply: int,
-    reference: int,
-    previous: int | None = None,
-) -> int:
-    """The scarcity in bps after a week in which each record settled other money than in the week before.
+    scarcity: int, *, level: int, settled: int, supply: int, reference: int
+) -> tuple[int, int]:
+    """Scarcity in bps and its level after a week in which a kind's records settled so much in all.
 
-    ``previous`` is the supply when it moved last, None when it never did.
+    ``level`` is what a record settles in the week that the scarcity stands for; zero is not known yet.
     """
-    then = supply if previous is None else previous
-    last, before = (week if week >= 10 * reference else 0 for week in (last, before))
-    now = Fraction(last, max(supply, 1))
-    earlier = Fraction(before, max(then, 1))
-    if now > earlier * Fraction(5, 4):
-        return min(int(scarcity * Fraction(11, 10)), 100_000)
-    if now < earlier * Fraction(4, 5):
-        return max(int(scarcity * Fraction(9, 10)), 5_000)
-    return scarcity
+    demand = settled // max(supply, 1) if settled >= 10 * reference else 0
+    if not level:
+        return scarcity, demand
+    if demand > level * Fraction(5, 4) and scarcity < 100_000:
+        return min(int(scarcity * Fraction(11, 10)), 100_000), int(level * Fraction(5, 4))
+    if demand < level * Fraction(4, 5) and scarcity > 5_000:
+        return max(int(scarcity * Fraction(9, 10)), 5_000), int(level * Fraction(4, 5))
+    return scarcity, level

@@ -429,6 +429,7 @@ class MarketBook(Book):
             start=start,
             units=units if metered else 0,
             settled=start,
+            urgent=args["urgent"],
         )
         levy = rules.levy(self.rates, word.paid)
         journal.expect(2, "R15", f"paid for {name}", word.paid, args["paid"])
@@ -619,6 +620,7 @@ class MarketBook(Book):
             ),
             (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
             (not word.suspended, "R31", "was topped up while it was suspended"),
+            (not word.urgent, "R13", "was topped up at an emergency's price"),
             (
                 record is not None and record.facts.live,
                 "R35",

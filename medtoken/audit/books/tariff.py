@@ -31,9 +31,7 @@ class Change:
     previous: int  # bps
     current: int
     week: int
-    last: int  # base units demanded in the week before, and in the one before that
-    before: int
-    supply: int
+    demand: int  # base units a record in the week before
 
 
 class TariffBook(Book):
@@ -48,7 +46,8 @@ class TariffBook(Book):
         self.kinds = dict.fromkeys(KINDS, KindWord())
         self.factors = FactorsWord()
         self.emergencies: dict[int, int] = {}  # region → unix seconds
-        self.supplies: dict[int, int] = defaultdict(int)  # kind → records at its last move
+        # kind → base units a week and record that its scarcity stands for
+        self.levels: dict[int, int] = defaultdict(int)
         # (kind, week) → base units; the market's book counts it as it settles
         self.demand: dict[tuple[int, int], int] = defaultdict(int)
         self._changes: list[Change] = []
@@ -74,9 +73,12 @@ class TariffBook(Book):
         for change in self._changes:
             if (change.kind, change.current) in left:
                 left.remove((change.kind, change.current))
+                self.levels[change.kind] = 0
                 continue
-            moved, word = self._moved(change), self.kinds[change.kind]
+            level, word = self.levels[change.kind], self.kinds[change.kind]
+            moved, level = rules.moved(change.previous, level, change.demand)
             if others and (moved != change.current or word.moved == change.week):
+                self.levels[change.kind] = 0
                 continue
             name = f"scarcity of kind {change.kind}"
             self.journal.require(
@@ -84,7 +86,7 @@ class TariffBook(Book):
             )
             self.journal.expect(7, "R13", f"{name} after a move", moved, change.current)
             self.kinds[change.kind] = replace(word, moved=change.week)
-            self.supplies[change.kind] = change.supply
+            self.levels[change.kind] = level
         self._changes.clear()
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,11 +106,6 @@ class TariffBook(Book):
             "market": self.market,
             "demand": amounts({f"{k}/{week}": v for (k, week), v in self.demand.items()}),
         }
-
-    def _moved(self, change: Change) -> int:
-        return rules.moved(
-            change.previous, change.last, change.before, change.supply, self.supplies[change.kind]
-        )
 
     def _reference(self, event: Event) -> None:
         kind, current = event.args["kind"], event.args["current"]
@@ -136,10 +133,9 @@ class TariffBook(Book):
             self.journal.expect(7, "R13", f"{name} to begin with", rules.BPS, current)
             return
         week = self.journal.period(rules.WEEK)
-        settled = (self.demand.get((kind, week - ago), 0) for ago in (1, 2))
-        last, before = (rules.demanded(amount, word.reference) for amount in settled)
-        supply = self.registry.supply[kind]
-        self._changes.append(Change(kind, word.scarcity, current, week, last, before, supply))
+        settled = self.demand.get((kind, week - 1), 0)
+        demand = rules.demanded(settled, word.reference, self.registry.supply[kind])
+        self._changes.append(Change(kind, word.scarcity, current, week, demand))
 
     def _kind(self, kind: int) -> KindWord:
         self.journal.require(kind in KINDS, 7, "R13", f"there is no kind {kind} of record")

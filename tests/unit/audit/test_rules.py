@@ -158,35 +158,36 @@ def test_factors_are_applied_exactly_and_floored_once(
 
 
 @pytest.mark.parametrize(
-    ("last", "before", "supply", "previous", "scarcity"),
+    ("demand", "level", "moved"),
     [
-        (126, 100, 1, 1, 11_000),
-        (125, 100, 1, 1, 10_000),  # not over 5/4
-        (79, 100, 1, 1, 9_000),
-        (80, 100, 1, 1, 10_000),  # not under 4/5
-        (0, 0, 9, 3, 10_000),
-        (100, 100, 2, 1, 9_000),  # as much money for twice the records
-        (100, 100, 1, 2, 11_000),
-        (5, 0, 0, 0, 11_000),
-        (100, 100, 9, 0, 10_000),  # what there was before is not known
+        (126, 100, (11_000, 125)),
+        (125, 100, (10_000, 100)),  # not over 5/4
+        (79, 100, (9_000, 80)),
+        (80, 100, (10_000, 100)),  # not under 4/5
+        (0, 0, (10_000, 0)),
+        (5, 0, (10_000, 5)),  # what it stands for is not known before
     ],
 )
-def test_scarcity_follows_demand_for_each_record(
-    last: int, before: int, supply: int, previous: int, scarcity: int
+def test_scarcity_follows_demand_from_its_level(
+    demand: int, level: int, moved: tuple[int, int]
 ) -> None:
-    assert rules.moved(10_000, last, before, supply, previous) == scarcity
+    assert rules.moved(10_000, level, demand) == moved
 
 
 def test_less_than_ten_units_in_a_week_is_no_demand() -> None:
     """R13: at the reference price, so that dust moves no kind that nobody asks for."""
-    assert rules.demanded(500 * DUT - 1, 50 * DUT) == 0
-    assert rules.demanded(500 * DUT, 50 * DUT) == 500 * DUT
-    assert rules.demanded(0, 50 * DUT) == rules.demanded(0, 0) == 0
+    assert rules.demanded(500 * DUT - 1, 50 * DUT, 1) == 0
+    assert rules.demanded(500 * DUT, 50 * DUT, 1) == 500 * DUT
+    assert rules.demanded(500 * DUT, 50 * DUT, 2) == 250 * DUT
+    assert rules.demanded(500 * DUT, 50 * DUT, 0) == 500 * DUT
+    assert rules.demanded(0, 50 * DUT, 1) == rules.demanded(0, 0, 0) == 0
 
 
-def test_scarcity_stays_within_its_bounds() -> None:
-    assert rules.moved(99_000, 2, 1, 1, 1) == 100_000
-    assert rules.moved(5_100, 1, 2, 1, 1) == 5_000
+def test_scarcity_stays_within_its_bounds_and_the_level_with_it() -> None:
+    assert rules.moved(99_000, 4, 8) == (100_000, 5)
+    assert rules.moved(100_000, 4, 8) == (100_000, 4)
+    assert rules.moved(5_100, 5, 1) == (5_000, 4)
+    assert rules.moved(5_000, 5, 1) == (5_000, 5)
 
 
 @pytest.mark.parametrize(

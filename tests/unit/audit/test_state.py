@@ -189,7 +189,7 @@ def test_a_proxy_that_points_elsewhere(recorded, auditing, name: str) -> None:
     ("contract", "variable", "key", "rule", "text"),
     [
         ("Tariff", "_market", None, "R13", "the market bound to the tariff on the chain"),
-        ("Tariff", "_supplies", 2, "R13", "supply of kind 2 at its last move on the chain"),
+        ("Tariff", "_levels", 2, "R13", "demand that scarcity of kind 2 stands for on the chain"),
         ("BasketDesk", "_steps", 1, "R12", "discount steps of version 1 on the chain"),
         ("RecordRegistry", "_latest", "first", "R6", "last version of the file of record"),
     ],

@@ -69,11 +69,11 @@ def test_a_licence_lies_where_the_contract_puts_it(data: st.DataObject, form: in
     layout = METER_FIELDS if form == METERED else TERM_FIELDS
     skipped = ("rest", "flags")
     fields = {n: data.draw(value(w), label=n) for n, (_, w) in layout.items() if n not in skipped}
-    suspended, closed = data.draw(st.booleans()), data.draw(st.booleans())
-    word = pack(layout, **fields, flags=form | suspended << 2 | closed << 3)
+    suspended, closed, urgent = (data.draw(st.booleans()) for _ in range(3))
+    word = pack(layout, **fields, flags=form | suspended << 2 | closed << 3 | urgent << 4)
     unpacked = LicenceWord.unpack(word)
     assert unpacked.form == form
-    assert (unpacked.suspended, unpacked.closed) == (suspended, closed)
+    assert (unpacked.suspended, unpacked.closed, unpacked.urgent) == (suspended, closed, urgent)
     assert unpacked.price == fields["price"] * GRAIN
     for name in fields.keys() - {"price"}:
         assert getattr(unpacked, name) == fields[name]
@@ -86,7 +86,7 @@ def test_a_licence_lies_where_the_contract_puts_it(data: st.DataObject, form: in
         (EarningsWord, 1 << 192),
         (RatesWord, 1 << 81),
         (Facts, 1 << 254),
-        (LicenceWord, METERED << 120 | 1 << 124),
+        (LicenceWord, METERED << 120 | 1 << 125),
         (LicenceWord, FIXED << 120 | 1 << 216),
         (LicenseeWord, 1 << 256),
     ],
