@@ -242,7 +242,7 @@ def _market(w: World, records: dict[str, bytes], marks: dict[str, object]) -> No
     never = w.consent(records["new"])
     signature = Revocation(never.struct_hash()).sign(p.patient.key, w.domain)
     m.cancel_consent(never.values(), signature, sender=p.relay)
-    held = w.buy(consents[0], units=20, salt=5 << KEY_BITS)
+    held = w.buy(consents[0], units=20, salt=5 << KEY_BITS, end=w.now + 120 * DAY)
     w.use(held, 1)
     m.set_suspended(w.licence_id(held), True, sender=p.supervisor)
     m.set_suspended(w.licence_id(held), False, sender=p.supervisor)
@@ -281,15 +281,19 @@ def _tariff(w: World, marks: dict[str, object]) -> None:
     rental = w.buy(consent, form=RENTAL, end=w.now + 60 * DAY, salt=25 << KEY_BITS)
     floor = w.granted(floorPrice=77 * DUT)
     w.buy(floor, form=RENTAL, end=w.now + 90 * DAY, salt=26 << KEY_BITS)
-    # A week of much demand for series, then one of none.
+    # Three weeks of demand for series: some, much, none.
     w.evm.warp(WEEK - w.now % WEEK + DAY)
-    w.use(series, 600)
+    w.use(series, 200)
     w.use(local, 3)
     w.settle(series, local, rental)
     t.move_scarcity(1, sender=p.stranger)  # there was too little demand in the week before
     w.evm.warp(WEEK)
-    t.move_scarcity(2, sender=p.stranger)  # up
+    t.move_scarcity(2, sender=p.stranger)  # where it was: the first week with demand sets the level
     t.move_scarcity(1, sender=p.stranger)
+    w.use(series, 400)
+    w.settle(series)
+    w.evm.warp(WEEK)
+    t.move_scarcity(2, sender=p.stranger)  # up
     w.buy(public, units=2, salt=27 << KEY_BITS)
     w.evm.warp(WEEK)
     w.record(kind=2, tier=1)

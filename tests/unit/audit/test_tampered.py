@@ -705,22 +705,23 @@ def test_a_tariff_changed_by_somebody_else(honest, event: str) -> None:
 
 
 def moves(honest) -> list[int]:
-    """Where scarcity moved by itself: kind 1, 2 up, 1, 2 down, 4."""
+    """Where scarcity moved by itself: kind 1, 2, 1, 2 up, 2 down, 4."""
     first = of(honest, "MarketBound")
     found = [i for i, e in enumerate(honest.events) if e.event == "ScarcityChanged" and i > first]
-    return found[:5]
+    return found[:6]
 
 
 def test_the_story_moves_scarcity(honest) -> None:
     args = [honest.events[i].args for i in moves(honest)]
-    assert [a["kind"] for a in args] == [1, 2, 1, 2, 4]
+    assert [a["kind"] for a in args] == [1, 2, 1, 2, 2, 4]
     assert [(a["previous"], a["current"]) for a in args if a["kind"] == 2] == [
+        (10_000, 10_000),
         (10_000, 11_000),
         (11_000, 9_900),
     ]
 
 
-@pytest.mark.parametrize("number", range(5))
+@pytest.mark.parametrize("number", range(6))
 def test_a_scarcity_that_moves_more_than_demand_gives(honest, number: int) -> None:
     """R13: by a tenth at most, and only where demand for each record went."""
     at = moves(honest)[number]
@@ -729,7 +730,7 @@ def test_a_scarcity_that_moves_more_than_demand_gives(honest, number: int) -> No
 
 
 def test_a_scarcity_that_moves_twice_in_a_week(honest) -> None:
-    at = moves(honest)[4]
+    at = moves(honest)[5]
     events = insert(honest.events, at, honest.events[at])
     named(honest, events, 7, "R13", "scarcity of kind 4 moved twice in one week")
 

@@ -148,3 +148,16 @@ def test_uses_are_refused_under_another_consent_or_record(world: World) -> None:
         with reverts("licence: unknown licence"):
             world.use(ref | changed)
     assert world.deposit_of(world.people.licensee) % DUT == 0
+
+
+def test_a_licence_on_a_destroyed_record_counts_on_and_returns_the_rest(world: World) -> None:
+    """R35: SECURITY.md says so. Only its licensee can use it, and keys are released no more."""
+    deposit = world.deposit_of(world.people.licensee)
+    consent = world.granted()
+    ref = world.buy(consent, units=10)
+    world.registry.destroy(consent.records, b"\1" * 32, sender=world.people.custodian)
+    world.use(ref, 3)
+    world.evm.warp(90 * DAY)
+    world.settle(ref)
+    paid = deposit - world.deposit_of(world.people.licensee)
+    assert paid == 3 * 50 * DUT * 105 // 100
