@@ -282,7 +282,7 @@ class Witness:
         claim(args["time"] <= min(last, now), 4, "a voucher of later than the end")
         window = before["DataMarket", "window"]
         claim(now <= last + window, 4, "a voucher came after its window")
-        claim(not found["suspended"] and not found["closed"], 4, "a voucher of a stopped licence")
+        claim(not found["closed"], 4, "a voucher of a closed licence")
 
     def _on_DeskMoved(self, args: dict, before: State, now: int, logs: list) -> None:  # noqa: N802
         claim(args["desk"] in (args["source"], args["target"]), 14, "a desk moved others' deposits")

@@ -528,6 +528,7 @@ class Registry(Book):
         self.records: dict[bytes, Record] = {}
         self.latest: dict[bytes, bytes] = {}  # first statement about a file → the last one
         self.batches: dict[tuple[int, bytes], int] = {}
+        self.renditions: dict[bytes, bytes] = {}  # copy → commitment to it
         self.coefficients = dict(zip(KINDS, coefficients, strict=True))
         self.min_quality = min_quality
 
@@ -701,6 +702,25 @@ class Registry(Book):
             self.model.dct.credit(found.owner, amount)
         return amount
 
+    def add_rendition(self, sender: str, record: bytes, rendition: dict[str, Any]) -> None:
+        number, found = self.numbers[sender], self.records.get(record)
+        refuse(
+            (not self.may(number, self.CUSTODIAN), NOT_ACCREDITED),
+            (found is None, "registry: unknown record"),
+            (found and found.destroyed, "registry: the record was destroyed"),
+            (found and number != found.custodian, "registry: not the record's custodian"),
+            (rendition["fields"] == NONE, "registry: the rendition has no profile"),
+            (rendition["fingerprint"] == NONE, "registry: the record has no fingerprint"),
+            (rendition["content"] == NONE, "registry: the record has no content"),
+            (rendition["codec"] not in (0x55, 0x70), "registry: unknown codec of the CID"),
+            (rendition["size"] == 0, "registry: the record is empty"),
+        )
+        tag = keccak(text="medtoken record rendition")
+        name = encode(["bytes32"] * 4, [tag, record, rendition["fields"], rendition["licence"]])
+        kinds = ["bytes32", "bytes32", "uint256", "uint256"]
+        parts = [rendition[part] for part in ("fingerprint", "content", "codec", "size")]
+        self.renditions[keccak(name)] = keccak(encode(kinds, parts))
+
     def destroy(self, sender: str, record: bytes, certificate: bytes) -> None:
         number, found = self.numbers[sender], self.records.get(record)
         refuse(
@@ -746,6 +766,8 @@ class Registry(Book):
             yield (name, "institution", number), (int(found.account, 16), found.capabilities)
         for (number, root), count in self.batches.items():
             yield (name, "batch", number, root), count
+        for rendition, commitment in self.renditions.items():
+            yield (name, "rendition", rendition), int.from_bytes(commitment)
         for record, facts in self.records.items():
             yield (name, "facts", record), _facts_word(facts)
             yield (name, "commitment", record), int.from_bytes(facts.commitment)

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from eth_utils import keccak
@@ -29,6 +30,7 @@ from stateful import even
 from support.desks import DUT, FIXED, METERED, YEAR, Desks, item
 from support.evm import Reverted
 from support.holdings import MONTH, Shelf
+from support.recording import RecordingEvm
 from support.rewards import Stage
 from support.royalties import Stage as Royalties
 from support.world import DAY, KEY_BITS, RENTAL, Actor, reverts
@@ -44,9 +46,10 @@ WEEK = 7 * DAY
 
 
 @cache
-def _stage() -> Desks:
+def stage() -> Desks:
     """Everybody has settled in, and honest money lies everywhere."""
-    w = Desks().settle_in()
+    with patch("support.world.Evm", RecordingEvm):
+        w = Desks().settle_in()
     p = w.people
     vault, rewards = w.suite["RoyaltyVault"], w.suite["Rewards"]
     royalties = Royalties(w)
@@ -380,7 +383,7 @@ def _search(examples: int, steps: int, first: int | None = None) -> None:
     )
     @given(moves)
     def play(chosen: list[tuple[str, int, int]]) -> None:
-        world = _stage()
+        world = stage()
         with world.evm.anchor():
             coalition = Coalition(world)
             for action, a, b in chosen:
@@ -406,7 +409,7 @@ def test_a_coalition_wins_nothing_from_others_in_a_long_campaign() -> None:
 
 @pytest.fixture
 def coalition() -> Iterator[Coalition]:
-    world = _stage()
+    world = stage()
     with world.evm.anchor():
         yield Coalition(world)
 

@@ -482,6 +482,29 @@ class MarketMachine(RuleBasedStateMachine):
         changes = {"completeness": completeness, "dvi": dvi} | SCORE_TWISTS.get(twist, {})
         self.do(by, "RecordRegistry", "attest", record, self.pair.scores(**changes))
 
+    @action(
+        1,
+        nth=INDEX,
+        by=seldom(*INSTITUTIONS),
+        own=st.booleans(),
+        twist=seldom("fields", "fingerprint", "content", "codec", "size"),
+    )
+    def add_rendition(self, nth: int, by: Actor | None, own: bool, twist: str | None) -> None:
+        record = self.record_at(nth)
+        found = self.model.registry.records[record]
+        custodian = BY_ADDRESS.get(self.model.registry.account(found.custodian), cast("relay"))
+        copy: dict[str, Any] = {
+            "fields": value("fields", nth % 2),
+            "licence": value("licence", nth) if own else NONE,
+            "fingerprint": value("fingerprint of a copy", nth),
+            "content": value("content of a copy", nth),
+            "codec": (0x55, 0x70)[nth % 2],
+            "size": nth + 1,
+        }
+        if twist:
+            copy[twist] = NONE if isinstance(copy[twist], bytes) else 0
+        self.do(by or custodian, "RecordRegistry", "add_rendition", record, copy)
+
     @action(1, nth=INDEX, by=seldom(*INSTITUTIONS), certificate=seldom(NONE))
     def destroy(self, nth: int, by: Actor | None, certificate: bytes | None) -> None:
         record = self.record_at(nth)
