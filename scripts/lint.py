@@ -85,7 +85,8 @@ def natrix() -> tuple[bool, str]:
     # The largest frames are those of proofs in batches: baskets, storage. bench_gas has their price.
     memory = "MemoryExpansion.max_frame_size=120000"
     rules = ("--rule-config", naming, "--rule-config", memory)
-    good, said = tool("natrix", "lint", *rules, "--", *files)
+    # NTX4 takes a function that reads its own state and writes by calling others for a view.
+    good, said = tool("natrix", "lint", *rules, "--disable", "NTX4", "--", *files)
     return good, "" if good else said
 
 

@@ -72,6 +72,8 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
     kept = usage.balances.get(vault.vault, 0) - usage.gifts.get(vault.vault, 0)
     fund = ledger.rewards.rewards
     budget = usage.balances.get(fund, 0) - usage.gifts.get(fund, 0)
+    assets = ledger.assets
+    granted, revoked = assets.granted
     parts = totals.patients + totals.custodians + totals.annotators + totals.platform
     yield from _broken(
         block,
@@ -178,6 +180,28 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             ledger.disputes.held,
             usage.balances.get(usage.disputes, 0) - usage.gifts.get(usage.disputes, 0),
         ),
+        _Sum(
+            6,
+            "R3",
+            "DUT of the asset desk in the books: pots and credits",
+            assets.held,
+            usage.balances.get(assets.desk, 0) - usage.gifts.get(assets.desk, 0),
+        ),
+        _Sum(6, "R3", "what assets withdrew from the market, and booked", *assets.sold),
+        _Sum(
+            7,
+            "R3",
+            "consents of the assets' accounts that nobody offered",
+            0,
+            len(granted ^ {c for a in assets.assets.values() for c in a.offers}),
+        ),
+        _Sum(
+            7,
+            "R3",
+            "revoked consents of the assets' accounts that nobody took back",
+            0,
+            len(revoked ^ {c for a in assets.assets.values() for c in a.withdrawn}),
+        ),
     )
 
 
@@ -274,7 +298,8 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"{market.earned} of earnings and {market.unsettled} of licence money; the royalty "
         f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
         f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies; "
-        f"the disputes hold {ledger.disputes.held} of stakes, bonds and credits",
+        f"the disputes hold {ledger.disputes.held} of stakes, bonds and credits; the asset desk holds "
+        f"{ledger.assets.held} of lineages and credits",
         7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
         "give",
     }

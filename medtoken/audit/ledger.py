@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from medtoken.audit.books.assets import AssetBook, InstitutionTokenBook
 from medtoken.audit.books.auctions import AuctionBook
 from medtoken.audit.books.base import ZERO_ADDRESS, Book
 from medtoken.audit.books.baskets import BasketBook
@@ -43,7 +44,9 @@ class Ledger:
         market, treasury = addresses["DataMarket"], addresses["Treasury"]
         vault = addresses["RoyaltyVault"]
         rewards, disputes = addresses["Rewards"], addresses["QualityDisputes"]
-        self.usage = UsageBook(self.journal, market, treasury, vault, rewards, disputes)
+        self.usage = UsageBook(
+            self.journal, market, treasury, vault, rewards, disputes, addresses["AssetDesk"]
+        )
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
         self.tariff = TariffBook(self.journal, self.registry, market)
@@ -81,6 +84,15 @@ class Ledger:
         self.licence_tokens = LicenceTokenBook(self.journal, self.market)
         self.storage = StorageBook(self.journal, self.governance_tokens, self.registry, self.market)
         self.disputes = DisputesBook(self.journal, self.registry, self.usage)
+        self.institution_tokens = InstitutionTokenBook(self.journal)
+        self.assets = AssetBook(
+            self.journal,
+            addresses,
+            self.usage,
+            self.registry,
+            self.market,
+            self.institution_tokens,
+        )
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
@@ -98,6 +110,8 @@ class Ledger:
             "GovernanceToken": self.governance_tokens,
             "StorageRewards": self.storage,
             "QualityDisputes": self.disputes,
+            "InstitutionToken": self.institution_tokens,
+            "AssetDesk": self.assets,
             "AccessManager": self.access,
             "TimelockController": self.timelock,
             PROXY: self.proxies,
@@ -129,6 +143,7 @@ class Ledger:
             *self.royalties.balances,
             *self.rewards.accounts,
             *self.disputes.credits,
+            *self.assets.accounts,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -181,6 +196,8 @@ class Ledger:
             "gt": self.governance_tokens.as_dict(),
             "storage": self.storage.as_dict(),
             "disputes": self.disputes.as_dict(),
+            "assets": self.assets.as_dict(),
+            "it": self.institution_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),
             "proxies": self.proxies.as_dict(),

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from eth_utils import keccak, to_checksum_address
+
 from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
 from medtoken.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Form, Tier
 
@@ -28,6 +30,9 @@ STORAGE_REWARD = 100 * 10**18  # base units of GT for a terabyte and a month (R5
 MAX_WINDOW = 30 * 86_400
 BONDS = (10**18, 100_000 * 10**18)  # of a challenge (R7)
 DISPUTE_WINDOWS = (86_400, 90 * 86_400)
+LINEAGE_SHARES = (500, 5_000)  # of an asset's provider part (R3)
+LINEAGE_WINDOWS = (86_400, 90 * 86_400)  # in which a wrong lineage can be taken back
+OWNER_SHARE = 8_000  # of an asset's provider part that its account earns
 REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
 LEAST_UNITS = 10  # at the reference price: less in a week counts as no demand (R13)
 SCARCITY = (5_000, 100_000)
@@ -258,6 +263,23 @@ def royalty(sales: int, rate: int) -> int:
 def royalty_share(pot: int, weight: int, total: int) -> int:
     """Base units of all that ever came into a study's pot that a weight has earned (R19)."""
     return pot * weight // total if total else 0
+
+
+def lineage(earned: int, share: int) -> int:
+    """Base units of all that an asset's account has earned that are its lineage's (R3); share in bps.
+
+    The account earns ``OWNER_SHARE`` of the provider part, and the share is of the whole of that.
+    """
+    return earned * share // OWNER_SHARE
+
+
+def minimal_proxy(creator: str, logic: str, salt: bytes) -> str:
+    """The address of an ERC-1167 proxy of ``logic`` that a contract makes with CREATE2."""
+    code = bytes.fromhex(
+        f"602d3d8160093d39f3363d3d373d3d3d363d73{logic[2:]}5af43d82803e903d91602b57fd5bf3"
+    )
+    digest = keccak(b"\xff" + bytes.fromhex(creator[2:]) + salt + keccak(code))
+    return str(to_checksum_address(digest[12:]))
 
 
 def board_end(board: int, period: int) -> int:

@@ -101,6 +101,9 @@ CONTRACTS = (
     "BadgeToken",
     "Rewards",
     "QualityDisputes",
+    "InstitutionToken",
+    "AssetAccount",
+    "AssetDesk",
 )
 
 

@@ -47,7 +47,13 @@ _IMPLEMENTATION = int.from_bytes(keccak(text="eip1967.proxy.implementation")) - 
 _ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
 
 # Contracts that do not ask the manager who may call them.
-_UNMANAGED = ("AccessManager", "TimelockController", "LicenceView", "LicenceToken")
+_UNMANAGED = (
+    "AccessManager",
+    "TimelockController",
+    "LicenceView",
+    "LicenceToken",
+    "AssetAccount",
+)
 
 Word = LicenceWord | LicenseeWord | EarningsWord
 VaultWord = BooksWord | SharesWord | OptionWord | EarningsWord
@@ -138,6 +144,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _rewards(ledger)
     yield from _treasury(ledger)
     yield from _disputes(ledger)
+    yield from _assets(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
 
@@ -159,6 +166,7 @@ def _usage(ledger: Ledger) -> Iterator[Claim]:
         "RoyaltyVault": 6,
         "Rewards": 3,
         "QualityDisputes": 6,
+        "AssetDesk": 6,
     }
     own = {ledger.suite.addresses[purse]: invariant for purse, invariant in purses.items()}
     for account in sorted(ledger.accounts() | set(own)):
@@ -412,6 +420,30 @@ def _disputes(ledger: Ledger) -> Iterator[Claim]:
     terms = (book.parameters["bond"], book.parameters["window"], book.paused)
     yield Claim(7, "R7", name, "terms", (), terms)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _assets(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "AssetDesk", ledger.assets
+    for asset, found in book.assets.items():
+        yield Claim(7, "R3", name, "account_of", (asset,), found.account)
+        yield Claim(7, "R3", name, "asset_word", (asset,), packed(found.word))
+        yield Claim(7, "R3", name, "lineage", (asset,), (found.root, found.total))
+        yield Claim(2, "R3", name, "books_word", (asset,), packed(found.books))
+        for licence, line in found.lines.items():
+            yield Claim(2, "R3", name, "line_word", (asset, licence), packed(line))
+    for account in sorted(ledger.accounts()):
+        balance = book.balances.get(account, EarningsWord())
+        yield Claim(2, "R3", name, "balance_word", (account,), packed(balance))
+    terms = (book.parameters["share"], book.parameters["window"])
+    yield Claim(7, "R3", name, "terms", (), terms)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+    name, tokens = "InstitutionToken", ledger.institution_tokens
+    for asset, owner in tokens.owners.items():
+        yield Claim(7, "R3", name, "ownerOf", (int.from_bytes(asset),), owner)
+    for account in sorted(ledger.accounts()):
+        yield Claim(7, "R3", name, "balanceOf", (account,), tokens.balances.get(account, 0))
+    yield Claim(7, "R3", name, "minter", (), tokens.minter)
+    yield Claim(7, "R29", name, "authority", (), tokens.authority)
 
 
 def _access(ledger: Ledger, now: int) -> Iterator[Claim]:

@@ -19,6 +19,8 @@ from eth_utils import is_address, keccak, to_checksum_address
 from medtoken.chain.abi import Log, abi
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
 from medtoken.chain.words import (
+    AssetBooks,
+    AssetWord,
     BooksWord,
     ConsentWord,
     CreditWord,
@@ -27,6 +29,7 @@ from medtoken.chain.words import (
     HoldingWord,
     LicenceWord,
     LicenseeWord,
+    LineWord,
     MemberWord,
     OptionWord,
     PeriodWord,
@@ -942,8 +945,176 @@ class Rewards(_Contract):
         return self.send(wallet, "report_outcome", kind, statement, values, key=key)
 
 
+@dataclass(frozen=True)
+class Lineage:
+    """What is stated of an asset's roster (R3)."""
+
+    root: bytes
+    total: int
+    count: int
+    manifest: bytes
+
+
+@dataclass(frozen=True)
+class Source:
+    """A licence that an asset came from, and the terms of the consent that it was bought under."""
+
+    ref: LicenceRef
+    consent: Consent
+
+    def values(self) -> dict[str, Any]:
+        """As the contract takes it."""
+        return {"ref": asdict(self.ref), "consent": self.consent.values()}
+
+
+class AssetDesk(_Contract):
+    """Institution assets: their lineage, offers and money (R3)."""
+
+    name = "AssetDesk"
+
+    @property
+    def domain(self) -> Domain:
+        """The EIP-712 domain that withdrawals from the desk bind to."""
+        return Domain(self._node.chain_id, self.address)
+
+    def terms(self) -> tuple[int, int]:
+        """The lineage share of new assets (bps), and the seconds until a roster opens."""
+        share, window = self.read("terms")
+        return int(share), int(window)
+
+    def account_of(self, asset: bytes) -> str:
+        """The account that owns an asset's record, whether it was made or not."""
+        return str(self.read("account_of", asset))
+
+    def asset(self, asset: bytes, block: int | None = None) -> AssetWord:
+        """What is stored of an asset; a creator of zero is no asset."""
+        return AssetWord.unpack(int(self.read("asset_word", asset, block=block)))
+
+    def lineage(self, asset: bytes) -> tuple[bytes, int]:
+        """Root and sum of the weights of the roster that stands; zeros when it was taken back."""
+        root, total = self.read("lineage", asset)
+        return bytes(root), int(total)
+
+    def books(self, asset: bytes, block: int | None = None) -> AssetBooks:
+        """An asset's money, base units."""
+        return AssetBooks.unpack(int(self.read("books_word", asset, block=block)))
+
+    def line(self, asset: bytes, licence: bytes) -> LineWord:
+        """What is stored of a line; a weight of zero has not joined."""
+        return LineWord.unpack(int(self.read("line_word", asset, licence)))
+
+    def claimable(self, asset: bytes, licence: bytes) -> int:
+        """Base units that a line could claim now."""
+        return int(self.read("claimable", asset, licence))
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What the desk has credited to an account and not paid out."""
+        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
+
+    def stated(self, asset: bytes) -> Lineage:
+        """The roster that was stated last. Raises ContractRefused for an unknown asset."""
+        found = self.find("LineageStated", asset)
+        if not found:
+            raise ContractRefused("asset: unknown asset")
+        return Lineage(**found[-1][1].args["lineage"])
+
+    def joined(self, asset: bytes) -> list[dict[str, Any]]:
+        """The lines that have joined, from their events."""
+        return [log.args for _, log in self.find("SourceJoined", asset)]
+
+    def create(
+        self, wallet: Wallet, asset: bytes, lineage: Lineage, key: str | None = None
+    ) -> Receipt:
+        """Make an asset of a derived record. Caller: its custodian."""
+        return self.send(wallet, "create", asset, asdict(lineage), key=key)
+
+    def restate(
+        self, wallet: Wallet, asset: bytes, lineage: Lineage, key: str | None = None
+    ) -> Receipt:
+        """State another roster for one that was taken back. Caller: the record's custodian."""
+        return self.send(wallet, "restate", asset, asdict(lineage), key=key)
+
+    def refute(
+        self,
+        wallet: Wallet,
+        asset: bytes,
+        line: dict[str, Any],
+        source: Source,
+        key: str | None = None,
+    ) -> Receipt:
+        """Take a roster back by a line that does not count. Anybody may."""
+        return self.send(wallet, "refute", asset, line, source.values(), key=key)
+
+    def cancel(
+        self, wallet: Wallet, asset: bytes, reason: bytes, key: str | None = None
+    ) -> Receipt:
+        """Take a roster back for a reason. Caller: the council role."""
+        return self.send(wallet, "cancel", asset, reason, key=key)
+
+    def join(
+        self,
+        wallet: Wallet,
+        asset: bytes,
+        lines: list[dict[str, Any]],
+        sources: list[Source],
+        key: str | None = None,
+    ) -> Receipt:
+        """Prove up to 50 lines of an open roster. Anybody may."""
+        return self.send(wallet, "join", asset, lines, [s.values() for s in sources], key=key)
+
+    def offer(
+        self, wallet: Wallet, asset: bytes, consent: Consent, key: str | None = None
+    ) -> Receipt:
+        """Offer an asset under these terms. Caller: the token's holder."""
+        return self.send(wallet, "offer", asset, consent.values(), key=key)
+
+    def withdraw_offer(
+        self, wallet: Wallet, asset: bytes, consent: bytes, key: str | None = None
+    ) -> Receipt:
+        """Revoke a consent of the asset. Caller: the token's holder."""
+        return self.send(wallet, "withdraw_offer", asset, consent, key=key)
+
+    def collect(self, wallet: Wallet, asset: bytes, key: str | None = None) -> Receipt:
+        """Book what an asset has earned. Anybody may."""
+        return self.send(wallet, "collect", asset, key=key)
+
+    def claim(
+        self, wallet: Wallet, asset: bytes, refs: list[LicenceRef], key: str | None = None
+    ) -> Receipt:
+        """Credit the sources of up to 50 joined lines. Anybody may."""
+        return self.send(wallet, "claim", asset, [asdict(ref) for ref in refs], key=key)
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+
+class InstitutionToken(_Contract):
+    """Who holds which institution asset (R3); a token's id is its record's, as a number."""
+
+    name = "InstitutionToken"
+
+    def holder(self, asset: bytes) -> str:
+        """Who holds an asset. Raises ContractRefused when there is none."""
+        return str(self.read("ownerOf", int.from_bytes(asset)))
+
+    def transfer(self, wallet: Wallet, asset: bytes, to: str, key: str | None = None) -> Receipt:
+        """Hand an asset to somebody; what it has earned is booked to its holder first."""
+        number = int.from_bytes(asset)
+        return self.send(wallet, "transferFrom", wallet.address, to, number, key=key)
+
+
 # Contracts that credit accounts, and pay out against the account's signature over Withdrawal.
-Purse = DataMarket | RoyaltyVault
+Purse = DataMarket | RoyaltyVault | AssetDesk
 
 
 @dataclass(frozen=True)
@@ -1077,6 +1248,8 @@ class Suite:
         self.disputes = QualityDisputes(node, deployment)
         self.market = DataMarket(node, deployment)
         self.royalties = RoyaltyVault(node, deployment)
+        self.assets = AssetDesk(node, deployment)
+        self.institution_assets = InstitutionToken(node, deployment)
         self.governance = GovernanceToken(node, deployment)
         self.storage = StorageRewards(node, deployment)
         self.view = LicenceView(node, deployment)

@@ -495,3 +495,35 @@ def _unpack(layout: tuple[tuple[str, int], ...], word: int) -> dict[str, Any]:
     if rest:
         raise BadInput(f"0x{word:064x} has bits that mean nothing.")
     return values
+
+
+@dataclass(frozen=True)
+class AssetWord(Word):
+    """``asset_word``: an institution asset. A creator of zero is no asset."""
+
+    creator: str
+    opens: int = 0  # unix seconds: from then on its lineage is final
+    share: int = 0  # bps of the provider part that goes to the lineage
+
+    layout = (("creator", 160), ("opens", 40), ("share", 16))
+
+
+@dataclass(frozen=True)
+class AssetBooks(Word):
+    """``books_word`` of the asset desk: an asset's money, base units."""
+
+    earned: int = 0  # all that its account has earned
+    claimed: int = 0  # all that its lineage has claimed
+
+    layout = (("earned", 128), ("claimed", 128))
+
+
+@dataclass(frozen=True)
+class LineWord(Word):
+    """``line_word``: a line of a lineage that has joined. A weight of zero has not."""
+
+    weight: int = 0
+    mark: int = 0  # base units: the pot at its last claim
+    patient_share: int = 0  # bps of what the source gets
+
+    layout = (("weight", 96), ("mark", 128), ("patient_share", 16))

@@ -13,6 +13,7 @@ import click
 
 import medtoken
 from medtoken.cli import (
+    asset,
     auction,
     audit,
     basket,
@@ -53,6 +54,7 @@ for _command in (
     licence.licence,
     earnings.earnings,
     royalty.royalty,
+    asset.asset,
     holding.holding,
     rewards.rewards,
     audit.audit,

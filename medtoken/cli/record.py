@@ -29,7 +29,7 @@ from medtoken.parties.challenger import stake as stake_attester
 from medtoken.vocabulary import Tier
 
 _PASSPHRASE = "MEDTOKEN_CRYPT4GH_PASSPHRASE"  # noqa: S105  # the name of a variable
-_TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
+TIERS = {tier.name.lower().replace("_", "-"): tier for tier in Tier}
 looking_elsewhere = click.option(
     "--from",
     "sources",
@@ -51,7 +51,7 @@ def registering(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--region", required=True, help="Where the data live, such as TW, or a UN M49 number."
     )
-    @click.option("--tier", default="sensitive", show_default=True, type=click.Choice(list(_TIERS)))
+    @click.option("--tier", default="sensitive", show_default=True, type=click.Choice(list(TIERS)))
     @click.option("--annotator", help="Accredited annotator: address or wallet name.")
     @functools.wraps(command)
     def wrapped(
@@ -62,7 +62,7 @@ def registering(command: Callable[..., Any]) -> Callable[..., Any]:
             register={
                 "owner": context.address(owner),
                 "region": region,
-                "tier": _TIERS[tier],
+                "tier": TIERS[tier],
                 "annotator": context.address(annotator) if annotator else None,
             },
             **rest,

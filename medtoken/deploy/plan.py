@@ -108,6 +108,7 @@ class Params:
     badge_threshold: int
     bond: int
     dispute_window: int
+    asset: tuple[int, int]  # lineage share in bps, seconds until a roster opens
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -165,6 +166,7 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             badge_threshold=int(data["rewards"]["badge_threshold"]),
             bond=int(data["disputes"]["bond"]),
             dispute_window=int(data["disputes"]["window"]),
+            asset=(int(data["asset"]["share"]), int(data["asset"]["challenge_window"])),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -297,6 +299,22 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=(params.bond, params.dispute_window),
         ),
+        Create("InstitutionToken", (Ref("AccessManager"),)),
+        Create("AssetAccount", (Ref("DataMarket"),)),
+        Create(
+            "AssetDesk",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("UsageToken"),
+                Ref("RecordRegistry"),
+                Ref("DataMarket"),
+                Ref("InstitutionToken"),
+                Ref("AssetAccount"),
+            ),
+            proxied=True,
+            initialize=params.asset,
+        ),
         *_wiring(params),
         *_permissions(params, deployer),
     ]
@@ -310,10 +328,14 @@ def _wiring(params: Params) -> Iterator[Step]:
         "GovernanceToken", "bindMinter", (Ref("StorageRewards"),), "proven storage alone mints GT"
     )
     yield Call(
+        "InstitutionToken", "bindMinter", (Ref("AssetDesk"),), "the asset desk alone mints IT"
+    )
+    yield Call(
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
     yield Call("BadgeToken", "bindMinter", (Ref("Rewards"),), "rewards alone give badges")
-    for contract in ("DataMarket", "Treasury", "RoyaltyVault", "Rewards", "QualityDisputes"):
+    purses = ("DataMarket", "Treasury", "RoyaltyVault", "Rewards", "QualityDisputes", "AssetDesk")
+    for contract in purses:
         yield Call(
             "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"
         )

@@ -83,6 +83,9 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "Rewards": {
         "attest_feedback": Role.COUNCIL,
     },
+    "AssetDesk": {
+        "cancel": Role.COUNCIL,
+    },
     "QualityDisputes": {
         "resolve": Role.ARBITRATOR,
         "pause": Role.GUARDIAN,
@@ -94,7 +97,7 @@ ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
 
 # Roles that contracts hold, beside what the parameters give to people.
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
-    Role.ADMISSION: ("DataMarket", "RoyaltyVault"),
+    Role.ADMISSION: ("DataMarket", "RoyaltyVault", "AssetDesk"),
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
     Role.DESK: ("AuctionHouse", "BasketDesk"),
     Role.REDEMPTION: ("Rewards",),

@@ -126,6 +126,36 @@ class Custodian:
         nothing. Raises UnsupportedFile or MalformedFile for the file, NotPermitted without
         accreditation, ContractRefused when the file is registered for somebody else.
         """
+        return self._add(path, owner, region, tier, annotator, previous, profile, key)
+
+    def add_derived(
+        self,
+        path: str | PathLike[str],
+        *,
+        region: str,
+        tier: int = vocabulary.Tier.SENSITIVE,
+        previous: bytes = bytes(32),
+        profile: str = "de-identified",
+        key: str | None = None,
+    ) -> RegisteredRecord:
+        """As ``add_record``, of a dataset that was derived from licensed records (R3).
+
+        It is owned by the account of the asset that it becomes, or of which it is a new version.
+        """
+        return self._add(path, None, region, tier, None, previous, profile, key)
+
+    def _add(
+        self,
+        path: str | PathLike[str],
+        owner: str | None,
+        region: str,
+        tier: int,
+        annotator: str | None,
+        previous: bytes,
+        profile: str,
+        key: str | None,
+    ) -> RegisteredRecord:
+        """Register a file; one without an owner was derived."""
         from medtoken import formats
 
         file = formats.read(path)
@@ -151,6 +181,11 @@ class Custodian:
             if entry is None:
                 entry = self._seal(path, file, Rendition(record, fields), number, tag)
         sealed = _Sealed.parse(entry)
+        derived = owner is None
+        if owner is None and any(previous):
+            owner = self._suite.registry.facts(previous).owner
+        elif owner is None:
+            owner = self._suite.assets.account_of(record)
         if new:
             draft = Draft(
                 owner=owner,
@@ -159,7 +194,7 @@ class Custodian:
                 content=sealed.cid.digest,
                 codec=int(sealed.cid.codec),
                 size=sealed.size,
-                kind=int(file.kind),
+                kind=int(formats.RecordKind.DERIVED if derived else file.kind),
                 tier=int(tier),
                 region=code,
                 codes=codes_commitment(file.codes),

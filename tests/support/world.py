@@ -216,6 +216,8 @@ class World:
         self.gt = self.suite["GovernanceToken"]
         self.storage = self.suite["StorageRewards"]
         self.disputes = self.suite["QualityDisputes"]
+        self.assets = self.suite["AssetDesk"]
+        self.it = self.suite["InstitutionToken"]
         self.manager = self.suite["AccessManager"]
         self.timelock = self.suite["TimelockController"]
         self.domain = Domain(CHAIN_ID, self.market.address)

@@ -23,6 +23,8 @@ from medtoken.vocabulary import Capability
 # The function that each event of a restricted call comes from. Where several may have caused it,
 # they belong to the same role.
 _RESTRICTED = {
+    ("AssetDesk", "LineageCancelled"): "cancel",
+    ("AssetDesk", "ParameterChanged"): "set_share",
     ("AuctionHouse", "TermsChanged"): "set_terms",
     ("BasketDesk", "StepsChanged"): "set_steps",
     ("ContributionToken", "MinterBound"): "bindMinter",
@@ -35,6 +37,7 @@ _RESTRICTED = {
     ("DataMarket", "WindowChanged"): "set_window",
     ("GovernanceToken", "MinterBound"): "bindMinter",
     ("GovernanceToken", "Recovered"): "recover",
+    ("InstitutionToken", "MinterBound"): "bindMinter",
     ("QualityDisputes", "ChallengeResolved"): "resolve",
     ("QualityDisputes", "ParameterChanged"): "set_bond",
     ("RecordRegistry", "AttestationRevised"): "revise",

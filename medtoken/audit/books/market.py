@@ -396,7 +396,7 @@ class MarketBook(Book):
         self.earnings[account] = EarningsWord(before.earned - amount, before.nonce + 1)
         self.flows.setdefault(account, Flow()).withdrawn += amount
         self.totals.withdrawn += amount
-        self.usage.announce(
+        self.usage.paid_out(
             Announced(self.usage.market, to, amount, 6, "R15", f"a withdrawal of {account}")
         )
 

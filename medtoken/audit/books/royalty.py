@@ -341,7 +341,7 @@ class RoyaltyBook(Book):
         )
         self.balances[account] = EarningsWord(word.earned - amount, word.nonce + 1)
         self.totals.withdrawn += amount
-        self.usage.announce(Announced(self.vault, to, amount, 6, "R19", "a withdrawal"))
+        self.usage.paid_out(Announced(self.vault, to, amount, 6, "R19", "a withdrawal"))
 
     # ------------------------------------------------------------------ milestone options
 

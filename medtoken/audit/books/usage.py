@@ -41,6 +41,7 @@ class UsageBook(Book):
         vault: str,
         rewards: str,
         disputes: str,
+        assets: str,
     ) -> None:
         """The addresses whose money is booked elsewhere too; ``vault`` is the royalty vault's."""
         super().__init__(journal)
@@ -53,6 +54,7 @@ class UsageBook(Book):
             vault: (6, "R19", "the royalty vault"),
             rewards: (3, "R25", "the budget of donations"),
             disputes: (6, "R7", "the bonds"),
+            assets: (6, "R3", "the asset desk"),
         }
         self.balances: dict[str, int] = defaultdict(int)
         self.minted = 0
@@ -76,6 +78,12 @@ class UsageBook(Book):
     def announce(self, transfer: Announced) -> None:
         """Say that this transfer must be the next one of those whose money is booked elsewhere."""
         self._announced.append(transfer)
+
+    def paid_out(self, transfer: Announced) -> None:
+        """As ``announce``, for a withdrawal: to one of these it is a gift until it has a reason."""
+        self.announce(transfer)
+        if transfer.to in self._purses:
+            self.gifts[transfer.to] += transfer.amount
 
     def may_hold(self, account: str) -> bool:
         """Whether an account may send and receive DUT now (R2)."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from eth_abi import encode
+from support.assets import opened
 from support.desks import Desks, item
 from support.evm import Contract
 from support.world import DUT, NONE, ZERO, World, reverts
@@ -206,6 +207,36 @@ TABLE: dict[str, dict[str, Kind]] = {
         "setAuthority": K.BOUND,
         "bindMinter": K.RESTRICTED,
     },
+    "InstitutionToken": {
+        "approve": K.OWN,
+        "setApprovalForAll": K.OWN,
+        "transferFrom": K.OWN,
+        "safeTransferFrom": K.OWN,
+        "mint": K.BOUND,
+        "setAuthority": K.BOUND,
+        "bindMinter": K.RESTRICTED,
+    },
+    "AssetAccount": {
+        "open": K.BOUND,
+        "grant": K.BOUND,
+        "revoke": K.BOUND,
+        "sweep": K.BOUND,
+    },
+    "AssetDesk": {
+        "initialize": K.ONCE,
+        "create": K.ACCREDITED,
+        "restate": K.ACCREDITED,
+        "refute": K.OPEN,
+        "join": K.OPEN,
+        "collect": K.OPEN,
+        "claim": K.OPEN,
+        "offer": K.OWN,
+        "withdraw_offer": K.OWN,
+        "withdraw": K.SIGNED,
+        "cancel": K.RESTRICTED,
+        "set_share": K.RESTRICTED,
+        "set_window": K.RESTRICTED,
+    },
     "QualityDisputes": {
         "initialize": K.ONCE,
         "stake": K.OWN,
@@ -396,6 +427,8 @@ def test_an_accredited_function_refuses_everybody_without_the_capability(
     allowed = {
         "add_rendition": {people.custodian, people.other_custodian},
         "attest": {people.attester},
+        "create": {people.custodian, people.other_custodian},
+        "restate": {people.custodian, people.other_custodian},
         "commit": {people.custodian, people.other_custodian},
         "destroy": {people.custodian, people.other_custodian},
         "register": {people.custodian, people.other_custodian},
@@ -417,7 +450,8 @@ def test_nobody_initialises_again(bare: World, contract: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "token", ["UsageToken", "ContributionToken", "GovernanceToken", "BadgeToken"]
+    "token",
+    ["UsageToken", "ContributionToken", "GovernanceToken", "BadgeToken", "InstitutionToken"],
 )
 def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
     for name in bare.people.__dataclass_fields__:
@@ -433,6 +467,8 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     world = Desks().settle_in()
     people = world.people
     stranger = people.stranger
+    maker = opened(world)
+    source = maker.sources[0].values()
     world.earn()
     consent = world.granted()
     unbrought = world.consent(world.record())
@@ -536,6 +572,35 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "safeTransferFrom": ((licensee, stranger, 1, b""), "ERC721NonexistentToken(1)"),
             "mint": ((stranger, 1), "badge: only the bound minter mints"),
             "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "InstitutionToken": {
+            "approve": ((stranger, 1), "ERC721NonexistentToken(1)"),
+            "setApprovalForAll": ((ZERO, True), f"ERC721InvalidOperator({ZERO})"),
+            "transferFrom": ((licensee, stranger, 1), "ERC721NonexistentToken(1)"),
+            "safeTransferFrom": ((licensee, stranger, 1, b""), "ERC721NonexistentToken(1)"),
+            "mint": ((stranger, 1), "institution token: only the bound minter mints"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "AssetAccount": {
+            "open": ((), "asset: the account is open"),
+            "grant": ((consent.values(),), "asset: only the desk may do this"),
+            "revoke": ((NONE,), "asset: only the desk may do this"),
+            "sweep": ((), "asset: only the desk may do this"),
+        },
+        "AssetDesk": {
+            "refute": (
+                (maker.asset, maker.line(0), source),
+                "asset: its lineage is not to be taken back",
+            ),
+            "join": ((maker.asset, [maker.line(0)], []), "asset: a source is missing"),
+            "collect": ((NONE,), "asset: unknown asset"),
+            "claim": ((maker.asset, [ref]), "asset: the line has not joined"),
+            "offer": (
+                (maker.asset, maker.consent().values()),
+                "asset: the caller does not hold it",
+            ),
+            "withdraw_offer": ((maker.asset, NONE), "asset: the caller does not hold it"),
+            "withdraw": ((licensee, stranger, 1, late, b""), "payout: more than was credited"),
         },
         "QualityDisputes": {
             "stake": ((1,), "disputes: the caller is no institution"),

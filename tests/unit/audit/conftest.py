@@ -15,6 +15,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
 from support import recording
+from support.assets import Maker, Source
 from support.desks import Desks, items
 from support.evm import Evm
 from support.holdings import Shelf
@@ -159,6 +160,7 @@ def story(w: Desks) -> SimpleNamespace:
     _disputes(w, marks)
     _storage(w)
     _rewards(w, marks)
+    _assets(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -699,6 +701,56 @@ def _disputes(w: World, marks: dict[str, object]) -> None:
     w.stake(5 * DUT)
     w.challenge(pending)
     marks.update(upheld=upheld, rejected=rejected, struck=struck, silent=silent, pending=pending)
+
+
+def _assets(w: World, marks: dict[str, object]) -> None:
+    """An asset that is refuted, cancelled, opened, sold, and a source of another one (R3)."""
+    p, desk = w.people, w.assets
+    terms = {"agreement": b"\7" * 32}
+    w.as_timelock(desk, "set_share", 2_500)
+    w.as_timelock(desk, "set_window", 2 * DAY)
+    first = Maker(w, p.other_custodian, order=terms)
+    for weight in (1, 3):
+        first.buy(weight, w.record(sender=p.stranger))
+    consent = w.granted(w.record(sender=p.stranger))
+    bad = first.add(Source(w.buy(consent, sender=p.licensee, **terms), consent), 2)
+    first.derive()
+    first.create()
+    line = first.line(first.place(bad))
+    desk.refute(first.asset, line, bad.values(), sender=p.stranger)
+    first.sources.pop()
+    first.weights.pop()
+    first.state_again()
+    desk.cancel(first.asset, b"\5" * 32, sender=p.council)
+    first.state_again()
+    w.evm.warp(2 * DAY)
+    offer = first.offer()
+    first.sell(offer, 10)
+    first.join(first.place(first.sources[0]))
+    first.collect()
+    first.claim(first.sources[0])
+    first.sell(offer, 3)
+    w.it.approve(p.exchange, int.from_bytes(first.asset), sender=first.institution)
+    w.it.transferFrom(first.institution, p.licensee, int.from_bytes(first.asset), sender=p.exchange)
+    second = Maker(w, p.stranger, order=terms)
+    second.add(Source(w.buy(offer, sender=second.institution, **terms), offer), 1)
+    second.derive()
+    second.create()
+    w.evm.warp(2 * DAY)
+    second.sell(second.offer(), 4)
+    second.collect()
+    second.join()
+    second.claim()
+    first.collect()
+    first.join()
+    first.claim()
+    desk.withdraw_offer(first.asset, offer.struct_hash(), sender=p.licensee)
+    amount = first.credited(p.patient)
+    desk.withdraw(p.patient, p.patient, amount, w.now, b"", sender=p.patient)
+    second.sell(second.offer(nonce=7), 1)  # earned, and not collected
+    # Somebody has its earnings paid to the desk: a gift, and nobody's.
+    w.market.withdraw(p.platform, desk.address, 5, w.now, b"", sender=p.platform)
+    marks.update(first=first, second=second)
 
 
 def _governance(w: World, marks: dict[str, object]) -> None:

@@ -20,6 +20,7 @@ SILENT = {
     "UsageToken.Approval",
     "ContributionToken.DelegateVotesChanged",
     "GovernanceToken.DelegateVotesChanged",
+    "InstitutionToken.Approval",
     "AccessManager.RoleLabel",
     "TimelockController.CallSalt",
 }
@@ -39,6 +40,15 @@ UNTOLD = {
     # what was brought before the arbitrator, and said by it
     "QualityDisputes.ChallengeOpened.evidence",
     "QualityDisputes.ChallengeResolved.reason",
+    # what an asset's list and a finding about it say, on which line, and a roster that was taken back
+    "AssetDesk.LineageStated.lineage.manifest",
+    "AssetDesk.LineageStated.lineage.count",
+    "AssetDesk.LineageStated.lineage.root",
+    "AssetDesk.LineageStated.lineage.total",
+    "AssetDesk.LineageRefuted.licence",
+    "AssetDesk.LineageRefuted.index",
+    "AssetDesk.LineageCancelled.reason",
+    "AssetDesk.SourceJoined.index",
     # what a destruction's certificate says
     "RecordRegistry.RecordDestroyed.certificate",
     # where a batch's list of drafts lies

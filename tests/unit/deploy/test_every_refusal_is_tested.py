@@ -29,6 +29,9 @@ OURS = [
     "LicenceToken",
     "QualityDisputes",
     "LicenceView",
+    "AssetDesk",
+    "AssetAccount",
+    "InstitutionToken",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')
 

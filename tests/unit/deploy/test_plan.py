@@ -55,7 +55,7 @@ def test_every_step_refers_only_to_what_was_created_before() -> None:
             assert isinstance(step, Call)
             assert {step.contract, *_refs(step.args)} <= created
             assert step.why
-    assert len(created) == 18
+    assert len(created) == 21
 
 
 def test_the_deployer_steps_down_last() -> None:
@@ -108,7 +108,7 @@ def test_the_devnets_rates_are_r15s() -> None:
 
 def test_the_devnets_prices_are_r13s_and_its_window_r14s() -> None:
     params = _params()
-    assert params.references == (50 * DUT, 10 * DUT, 5 * DUT, 20 * DUT, 0, 0, 0, 0)
+    assert params.references == (50 * DUT, 10 * DUT, 5 * DUT, 20 * DUT, 0, 0, DUT, 0)
     assert dict(zip(FACTORS, params.factors, strict=True)) == {
         "commercial": 25_000,
         "emergency": 5_000,
