@@ -53,6 +53,8 @@ class Contract:
 
         return invoke
 
+_SLOT = re.compile(r"(\w+): StorageSlot \{ previous_or_original_value: \w+, present_value: (\w+) \}")
+
 
 class Evm:
     """A chain of one process: accounts need no ether, time moves when it is told to."""
@@ -115,6 +117,14 @@ class Evm:
 
     def storage(self, address: str, slot: int) -> int:
         return int(self._evm.storage(address, slot))
+
+    def storage_of(self, address: str) -> dict[int, int]:
+        """Every slot of an account that is not zero; the engine tells that only in its journal's text."""
+        state = self._evm.journal_str
+        start = state.index(f"{address.lower()}: Account {{")
+        start = state.index(" storage: {", start)
+        found = _SLOT.findall(state[start : state.index("}, status:", start)])
+        return {int(slot, 0): int(word, 0) for slot, word in found if int(word, 0)}
 
     @contextmanager
     def stored(self, address: str, slot: int, value: int) -> Iterator[None]:

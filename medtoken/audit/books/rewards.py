@@ -76,9 +76,9 @@ class RewardsBook(Book):
         self.reported: dict[int, str] = {}  # outcome → licensee
         self.parameters = dict.fromkeys(_PARAMETERS.values(), 0)
         self.budget = 0
-        self._counted: set[tuple[Any, ...]] = set()
-        self._gross: dict[bytes, int] = defaultdict(int)  # of a licence, base units that counted
-        self._referrals: dict[tuple[str, int], int] = defaultdict(int)
+        self.counted: set[tuple[Any, ...]] = set()
+        self.gross: dict[bytes, int] = defaultdict(int)  # of a licence, base units that counted
+        self.referrals: dict[tuple[str, int], int] = defaultdict(int)
         self._owed: deque[tuple[str, int, bytes, bool]] = deque()  # points that must come next
         self._given: set[Board] = set()  # awarded in the transaction at hand
 
@@ -192,13 +192,13 @@ class RewardsBook(Book):
         self._rule(groups != 0, f"the licensee of {name} has no credential")
         gross = settled(found.word)
         self._rule(
-            gross - self._gross[licence] >= self.parameters["least"],
+            gross - self.gross[licence] >= self.parameters["least"],
             f"{name} counts for less than the least amount",
         )
-        self._gross[licence] = gross
+        self.gross[licence] = gross
         self._once(USE, account, licensee, month)
-        if (USE, parties.custodian, licensee, month) not in self._counted:
-            self._counted.add((USE, parties.custodian, licensee, month))
+        if (USE, parties.custodian, licensee, month) not in self.counted:
+            self.counted.add((USE, parties.custodian, licensee, month))
             self._owed.append((parties.custodian, USE, licence, True))
 
     def _referral(self, account: str, subject: bytes, month: int) -> None:
@@ -209,14 +209,14 @@ class RewardsBook(Book):
             and not any(subject[:12])
             and self.accounts[account].records != 0
             and self.accounts[known].records != 0
-            and (REFERRAL, known, account) not in self._counted,
+            and (REFERRAL, known, account) not in self.counted,
             f"{account} referred {referred} without records of both, or back",
         )
         self._once(REFERRAL, known)
-        self._counted.add((REFERRAL, account, known))
-        self._referrals[account, month] += 1
+        self.counted.add((REFERRAL, account, known))
+        self.referrals[account, month] += 1
         self._rule(
-            self._referrals[account, month] <= rules.REFERRALS, f"{account} referred too many"
+            self.referrals[account, month] <= rules.REFERRALS, f"{account} referred too many"
         )
 
     def _active(self, account: str, month: int) -> None:
@@ -230,8 +230,8 @@ class RewardsBook(Book):
             self._owed.appendleft((account, STREAK, bytes(32), False))
 
     def _once(self, *key: Any) -> None:
-        self._rule(key not in self._counted, f"source {key[0]} counted twice for {key[1:]}")
-        self._counted.add(key)
+        self._rule(key not in self.counted, f"source {key[0]} counted twice for {key[1:]}")
+        self.counted.add(key)
 
     # ------------------------------------------------------------------ boards and badges
 

@@ -51,6 +51,8 @@ class StorageBook(Book):
         self.related: dict[tuple[int, str], bool] = {}
         self.rules: dict[str, int] = dict.fromkeys(rules.STORAGE, 0)
         self.bonuses: tuple[tuple[int, int], ...] = ()
+        # A list that becomes shorter leaves its old end in the storage.
+        self.bonuses_written = self.bonuses
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
@@ -274,6 +276,7 @@ class StorageBook(Book):
             ascending and within, 7, "R5", "the bonuses of storage are out of bounds"
         )
         self.bonuses = steps
+        self.bonuses_written = steps + self.bonuses_written[len(steps) :]
 
     handlers: ClassVar[Mapping[str, Handler]] = {
         "HoldingCommitted": _committed,

@@ -1,0 +1,259 @@
+"""Every storage slot of our own contracts, rebuilt from the ledger: what their storage root must be.
+
+A view shows what its contract cares to show; the storage root shows everything. So one root that
+comes out as the chain's proves that the events told all there is, to the last bit, and that nobody
+wrote a word in silence. Standard contracts keep things that no event tells (allowances, what the
+timelock forgot); of those the words that the ledger does know are proven one by one, in ``state``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+from eth_utils import keccak
+
+from medtoken import artifacts
+from medtoken.audit.books.auctions import Auction, Terms, undertaken
+from medtoken.audit.books.baskets import packed_steps
+from medtoken.audit.books.registry import KINDS
+from medtoken.audit.ledger import Ledger
+from medtoken.chain.words import GRAIN
+
+IMPLEMENTATION = int.from_bytes(keccak(text="eip1967.proxy.implementation")) - 1
+ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
+
+Key = int | str | bytes
+Slot = tuple[int, int]
+
+
+class Layout:
+    """Where Vyper keeps a contract's variables."""
+
+    def __init__(self, contract: str) -> None:
+        """From the compiler's own account in the contract's artifact."""
+        self._slots = dict(_flat(artifacts.load(contract)["storageLayout"]))
+
+    def at(self, variable: str, *keys: Key) -> int:
+        """The slot of a variable (``module.name`` where a module declares it), or of a mapping's entry."""
+        slot = self._slots[variable]
+        for key in keys:
+            slot = int.from_bytes(keccak(slot.to_bytes(32) + _word(key)))
+        return slot
+
+
+def storage(ledger: Ledger, contract: str) -> dict[int, int]:
+    """Every slot of a contract that is not zero, by number.
+
+    ``contract`` is one of ``CONTRACTS``. The ERC-1967 slots of its proxy are among them, for proxy
+    and logic share one storage.
+    """
+    layout = Layout(contract)
+    found = dict(CONTRACTS[contract](ledger, layout))
+    found[layout.at("initializer._done")] = 1
+    proxy = ledger.proxies.proxies[ledger.suite.addresses[contract]]
+    found[IMPLEMENTATION] = int(proxy.implementation, 16)
+    found[ADMIN] = int(proxy.admin, 16)
+    return {slot: word for slot, word in found.items() if word}
+
+
+def _flat(layout: Mapping[str, object], path: str = "") -> Iterator[tuple[str, int]]:
+    for name, entry in layout.items():
+        if isinstance(entry, dict):
+            if isinstance(entry.get("slot"), int):
+                yield path + name, entry["slot"]
+            else:
+                yield from _flat(entry, f"{path}{name}.")
+
+
+def _word(key: Key) -> bytes:
+    if isinstance(key, bytes):
+        return key
+    return (int(key, 16) if isinstance(key, str) else key).to_bytes(32)
+
+
+def _number(data: bytes) -> int:
+    return int.from_bytes(data)
+
+
+def _market(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.market
+    for consent, granted in book.consents.items():
+        yield layout.at("consents._consents", consent), granted.word.pack()
+    for licence, bought in book.licences.items():
+        yield layout.at("licences._licences", licence), bought.word.pack()
+    for account, licensee in book.licensees.items():
+        yield layout.at("accounts._licensees", account), licensee.pack()
+    for account, earnings in book.earnings.items():
+        yield layout.at("accounts._earnings", account), earnings.pack()
+    for (kind, week), amount in ledger.tariff.demand.items():
+        yield layout.at("settlement._demand", kind, week), amount
+    yield layout.at("rates._current"), book.rates.pack()
+    for epoch, rates in book.epochs.items():
+        yield layout.at("rates._epochs", epoch), rates.pack()
+    yield layout.at("rates._platform"), int(book.platform, 16)
+    yield layout.at("licences._agreement"), _number(book.agreement)
+    yield layout.at("licences._window"), book.window
+
+
+def _registry(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.registry
+    yield layout.at("institutions._count"), len(book.institutions)
+    for number, institution in book.institutions.items():
+        word = int(institution.account, 16) | institution.capabilities << 160
+        yield layout.at("institutions._institutions", number), word
+    for account, number in book.numbers.items():
+        yield layout.at("institutions._numbers", account), number
+    for record, found in book.records.items():
+        yield layout.at("_facts", record), found.facts.pack()
+        yield layout.at("_commitments", record), _number(found.commitment)
+    for (custodian, root), batch in book.batches.items():
+        yield layout.at("_batches", custodian, root), batch.count
+    for kind in KINDS:
+        yield layout.at("_coefficients", kind), book.parameters[f"coefficient {kind}"]
+        yield layout.at("_supply", kind), book.supply[kind]
+    yield layout.at("_min_quality"), book.parameters["min_quality"]
+    for first, last in book.latest.items():
+        yield layout.at("_latest", first), _number(last)
+
+
+def _tariff(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.tariff
+    for kind, word in book.kinds.items():
+        yield layout.at("_kinds", kind), word.pack()
+    yield layout.at("_factors"), book.factors.pack()
+    for region, until in book.emergencies.items():
+        yield layout.at("_emergencies", region), until
+    yield layout.at("_market"), int(book.market, 16)
+    for kind, supply in book.supplies.items():
+        yield layout.at("_supplies", kind), supply
+
+
+def _treasury(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.treasury
+    yield layout.at("_levies"), book.levies
+    yield layout.at("_burned"), book.burned
+    for name in ("ceiling", "burn_share"):
+        yield layout.at(f"_{name}"), book.parameters[name]
+
+
+def _auctions(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.auctions
+    for auction, found in book.auctions.items():
+        yield layout.at("_auctions", auction), _auction(found)
+        bid = found.undertaking if found.held else None
+        word = found.price // GRAIN | undertaken(bid) << 64 if bid else 0
+        yield layout.at("_bids", auction), word
+    yield layout.at("_terms"), _terms(book.terms)
+
+
+def _auction(found: Auction) -> int:
+    opened, done = found.offer is not None, found.outcome is not None
+    word = int(found.bidder, 16) | found.ends << 160 | opened << 248 | done << 249
+    return word | _terms(found.terms)
+
+
+def _terms(terms: Terms) -> int:
+    return terms.increment << 200 | terms.extension << 216 | terms.patience << 240
+
+
+def _baskets(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.baskets
+    for basket, found in book.baskets.items():
+        word = found.left | len(found.taken) << 128 | found.steps << 156 | found.closed << 172
+        yield layout.at("_baskets", basket), word
+    for version, steps in book.steps.items():
+        yield layout.at("_steps", version), packed_steps(steps)
+    yield layout.at("_version"), book.version
+
+
+def _royalties(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.royalties
+    yield layout.at("_settings"), book.settings.pack()
+    for study, found in book.studies.items():
+        yield layout.at("_studies", study), found.word.pack()
+        yield layout.at("_roots", study), _number(found.root)
+        yield layout.at("_books", study), found.books.pack()
+        yield layout.at("_shares", study), found.shares.pack()
+        for account, member in found.members.items():
+            yield layout.at("_members", study, account), member.pack()
+        for period, attested in found.periods.items():
+            yield layout.at("_periods", study, period), attested.pack()
+    for option, word in book.options.items():
+        yield layout.at("_options", option), word.pack()
+    for account, balance in book.balances.items():
+        yield layout.at("payouts._balances", account), balance.pack()
+
+
+def _storage_rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.storage
+    for custodian, holding in book.holdings.items():
+        yield layout.at("_holdings", custodian), holding.pack()
+    for custodian, root in book.roots.items():
+        yield layout.at("_roots", custodian), _number(root)
+    for custodian, tally in book.tallies.items():
+        yield layout.at("_tallies", custodian), tally.pack()
+    for licence, mark in book.marks.items():
+        yield layout.at("_marks", licence), mark.pack()
+    for (custodian, licensee), related in book.related.items():
+        yield layout.at("_related", custodian, licensee), related
+    for place, name in enumerate(("threshold", "samples", "gap", "window", "price")):
+        yield layout.at("_rules") + place, book.rules[name]
+    first = layout.at("_bonuses")
+    yield first, len(book.bonuses)
+    # A shorter list leaves the words of the longer one behind its end.
+    for place, (calls, share) in enumerate(book.bonuses_written):
+        yield first + 1 + 2 * place, calls
+        yield first + 2 + 2 * place, share
+
+
+def _rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.rewards
+    for account, credit in book.accounts.items():
+        yield layout.at("_accounts", account), credit.pack()
+    for (board, period, account), points in book.points.items():
+        yield layout.at("_points", board, period, account), points
+    for (board, period), top in book.tops.items():
+        for place, (points, account) in enumerate(top):
+            word = int(account, 16) | points << 160
+            yield layout.at("_tops", board, period) + place, word
+    for board, period in book.awarded:
+        yield layout.at("_awarded", board, period), 1
+    for key in book.counted:
+        yield layout.at("_counted", keccak(b"".join(map(_word, key)))), 1
+    for licence, gross in book.gross.items():
+        yield layout.at("_gross", licence), gross
+    for (account, month), number in book.referrals.items():
+        yield layout.at("_referrals", account, month), number
+    for service, offer in book.services.items():
+        first = layout.at("_services", service)
+        yield first, int(offer["provider"], 16)
+        for place, name in enumerate(("token", "price", "points"), 1):
+            yield first + place, offer[name]
+    for voucher, redeemed in book.vouchers.items():
+        yield layout.at("_vouchers", voucher), redeemed.pack()
+    yield layout.at("_voucher_count"), len(book.vouchers)
+    for recipient, listed in book.beneficiaries.items():
+        yield layout.at("_beneficiaries", recipient), listed
+    for badge in book.donated:
+        yield layout.at("_donated", badge), 1
+    yield layout.at("_budget"), book.budget
+    for record, outcomes in book.outcomes.items():
+        for place, outcome in enumerate(outcomes):
+            yield layout.at("_outcomes", record, place), outcome
+        yield layout.at("_outcome_counts", record), len(outcomes)
+    yield layout.at("_outcome_count"), len(book.reported)
+    for name in ("donation", "least", "threshold"):
+        yield layout.at(f"_{name}"), book.parameters[name]
+
+
+CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
+    "DataMarket": _market,
+    "RecordRegistry": _registry,
+    "Tariff": _tariff,
+    "Treasury": _treasury,
+    "AuctionHouse": _auctions,
+    "BasketDesk": _baskets,
+    "RoyaltyVault": _royalties,
+    "StorageRewards": _storage_rewards,
+    "Rewards": _rewards,
+}
