@@ -8,6 +8,9 @@ from typing import Any
 from medtoken.audit.invariants import Finding, judge
 from medtoken.audit.journal import Clock, Violation
 from medtoken.audit.ledger import Ledger
+from medtoken.audit.proven import ProvenChain
+from medtoken.audit.proven.state import Proof
+from medtoken.audit.proven.state import read as read_proven
 from medtoken.audit.source import Chain, Record, Suite, decoded
 from medtoken.audit.state import read
 from medtoken.errors import BadInput, NodeUnreachable, WrongChain
@@ -26,6 +29,7 @@ class Report:
     ledger: Ledger
     overdue: tuple[bytes, ...] = ()
     """Licences long over whose licensee has not attested the destruction of its copies (R35)."""
+    proof: Proof | None = None  # None where the node was believed
 
     @property
     def holds(self) -> bool:
@@ -66,6 +70,7 @@ class Report:
                 }
                 for licence in self.overdue
             ],
+            "proof": self.proof.as_dict() if self.proof else None,
             "ledger": self.ledger.as_dict(),
         }
 
@@ -73,7 +78,8 @@ class Report:
 def replay(node: Chain, deployment: Record, last: int | None = None) -> Report:
     """Rebuild the ledger of a deployment from its logs and check the seven invariants.
 
-    Up to block ``last``, or the newest one; the node must still have the state of that block. A
+    Up to block ``last``, or the newest one; the node must still have the state of that block. With a
+    ``ProvenChain`` nothing that the node says is believed, and the report says what was proven. A
     rule that does not hold raises nothing: the report says so. Raises WrongChain when node and
     record name different chains, BadInput when ``last`` is before the deployment or ahead of the
     chain, NodeUnreachable when the node fails or its chain keeps changing underneath.
@@ -97,9 +103,13 @@ def replay(node: Chain, deployment: Record, last: int | None = None) -> Report:
         clock.learn(end.number, end.timestamp)
         logs = node.logs(list(suite.emitters), first, end.number)
         ledger = Ledger(suite, clock).fold(decoded(logs, suite))
-        state = read(ledger, node, end.number)
+        proof = None
+        if isinstance(node, ProvenChain):
+            state, proof = read_proven(ledger, node)
+        else:
+            state = read(ledger, node, end.number)
         if node.block(end.number).hash == end.hash:
             findings = judge(ledger, state)
             overdue = tuple(ledger.destructions.overdue(end.timestamp))
-            return Report(ledger.events, first, end.number, findings, ledger, overdue)
+            return Report(ledger.events, first, end.number, findings, ledger, overdue, proof)
     raise NodeUnreachable("The node's chain changed while it was audited; try an older last block.")

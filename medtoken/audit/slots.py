@@ -16,6 +16,8 @@ from medtoken import artifacts
 from medtoken.audit.books.auctions import Auction, Terms, undertaken
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.registry import KINDS
+from medtoken.audit.books.rewards import RewardsBook
+from medtoken.audit.journal import show
 from medtoken.audit.ledger import Ledger
 from medtoken.chain.words import GRAIN
 
@@ -32,17 +34,19 @@ class Layout:
     def __init__(self, contract: str) -> None:
         """From the compiler's own account in the contract's artifact."""
         self._slots = dict(_flat(artifacts.load(contract)["storageLayout"]))
+        self.names: dict[int, str] = {}  # of the slots that were asked for
 
     def at(self, variable: str, *keys: Key) -> int:
         """The slot of a variable (``module.name`` where a module declares it), or of a mapping's entry."""
         slot = self._slots[variable]
         for key in keys:
             slot = int.from_bytes(keccak(slot.to_bytes(32) + _word(key)))
+        self.names[slot] = variable + "".join([f"[{show(key)}]" for key in keys])
         return slot
 
 
-def storage(ledger: Ledger, contract: str) -> dict[int, int]:
-    """Every slot of a contract that is not zero, by number.
+def storage(ledger: Ledger, contract: str) -> tuple[dict[int, int], dict[int, str]]:
+    """Every slot of a contract that is not zero, and the names of all slots that the ledger knows.
 
     ``contract`` is one of ``CONTRACTS``. The ERC-1967 slots of its proxy are among them, for proxy
     and logic share one storage.
@@ -53,7 +57,9 @@ def storage(ledger: Ledger, contract: str) -> dict[int, int]:
     proxy = ledger.proxies.proxies[ledger.suite.addresses[contract]]
     found[IMPLEMENTATION] = int(proxy.implementation, 16)
     found[ADMIN] = int(proxy.admin, 16)
-    return {slot: word for slot, word in found.items() if word}
+    names = {slot: f"slot {slot}" for slot in found}
+    names |= {IMPLEMENTATION: "the proxy's logic", ADMIN: "the proxy's administrator"}
+    return {slot: word for slot, word in found.items() if word}, names | layout.names
 
 
 def _flat(layout: Mapping[str, object], path: str = "") -> Iterator[tuple[str, int]]:
@@ -207,7 +213,11 @@ def _storage_rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
 
 
 def _rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
-    book = ledger.rewards
+    yield from _credit(ledger.rewards, layout)
+    yield from _services(ledger.rewards, layout)
+
+
+def _credit(book: RewardsBook, layout: Layout) -> Iterator[Slot]:
     for account, credit in book.accounts.items():
         yield layout.at("_accounts", account), credit.pack()
     for (board, period, account), points in book.points.items():
@@ -224,6 +234,11 @@ def _rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at("_gross", licence), gross
     for (account, month), number in book.referrals.items():
         yield layout.at("_referrals", account, month), number
+    for name in ("donation", "least", "threshold"):
+        yield layout.at(f"_{name}"), book.parameters[name]
+
+
+def _services(book: RewardsBook, layout: Layout) -> Iterator[Slot]:
     for service, offer in book.services.items():
         first = layout.at("_services", service)
         yield first, int(offer["provider"], 16)
@@ -242,8 +257,6 @@ def _rewards(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
             yield layout.at("_outcomes", record, place), outcome
         yield layout.at("_outcome_counts", record), len(outcomes)
     yield layout.at("_outcome_count"), len(book.reported)
-    for name in ("donation", "least", "threshold"):
-        yield layout.at(f"_{name}"), book.parameters[name]
 
 
 CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {

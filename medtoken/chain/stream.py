@@ -65,9 +65,9 @@ class Client:
         """
         self.url = url
         self._timeout = timeout
-        # The node works on the next request while we decode the answer to the last.
-        self._wires = [_connect(url, timeout) for _ in range(in_flight)]
-        self._next = 0
+        self._in_flight = in_flight
+        # Connections that nobody is waiting on. A stream takes what it needs and gives it back.
+        self._idle = [_connect(url, timeout)]
 
     def __enter__(self) -> Client:
         """Itself."""
@@ -79,9 +79,8 @@ class Client:
 
     def close(self) -> None:
         """Close every connection."""
-        for wire in self._wires:
-            with contextlib.suppress(Exception):
-                wire.close()
+        while self._idle:
+            _hang_up(self._idle.pop())
 
     def ask(self, method: str, *params: Any, kind: Any = str) -> Any:
         """One request, its ``result`` decoded as ``kind``, any type that msgspec knows.
@@ -103,34 +102,39 @@ class Client:
     def stream(self, requests: Iterable[Request]) -> Generator[bytes, None, None]:
         """The answers to many requests, in their order, each a whole JSON-RPC response.
 
-        As many requests are under way at a time as there are connections. A JSON-RPC error raises
-        NodeRefused; the answers before it were given, those after it are thrown away.
+        Some requests are under way at a time, one on each connection: the node works on the next
+        while the caller reads the last answer. A JSON-RPC error raises NodeRefused; the answers
+        before it were given, those after it are thrown away. Other questions may be asked meanwhile.
         """
         waiting: deque[tuple[_Wire, str]] = deque()
         try:
             for method, params in requests:
-                if len(waiting) == len(self._wires):
+                if len(waiting) == self._in_flight:
                     yield self._answer(*waiting.popleft())
-                wire = self._wires[self._next]
-                self._next = (self._next + 1) % len(self._wires)
                 payload = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
                 with self._translated():
-                    wire.send(msgspec.json.encode(payload))
+                    wire = self._idle.pop() if self._idle else _connect(self.url, self._timeout)
+                    try:
+                        wire.send(msgspec.json.encode(payload))
+                    except BaseException:
+                        _hang_up(wire)
+                        raise
                 waiting.append((wire, method))
             while waiting:
                 yield self._answer(*waiting.popleft())
         finally:
             # What is still under way would be taken for the answer to a later request.
             for wire, _ in waiting:
-                self._renew(wire)
+                _hang_up(wire)
 
     def _answer(self, wire: _Wire, method: str) -> bytes:
         try:
             with self._translated():
                 answer = wire.receive()
         except NodeUnreachable:
-            self._renew(wire)
+            _hang_up(wire)
             raise
+        self._idle.append(wire)
         # An error is short; a long answer is not looked at twice.
         if len(answer) < 4096 and b'"error"' in answer:
             with contextlib.suppress(msgspec.DecodeError):
@@ -138,12 +142,6 @@ class Client:
                 if error is not None:
                     raise NodeRefused(self.url, method, error.code, error.message)
         return answer
-
-    def _renew(self, wire: _Wire) -> None:
-        """Give up a connection for a new one, which is opened when it is first used."""
-        with contextlib.suppress(Exception):
-            wire.close()
-        self._wires[self._wires.index(wire)] = _Later(self.url, self._timeout)
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:
@@ -185,25 +183,9 @@ def _connect(url: str, timeout: float) -> _Wire:
     raise BadInput(f"{url} is no http, https, ws or wss address and no IPC socket.")
 
 
-class _Later:
-    """A connection that is opened when it is needed."""
-
-    def __init__(self, url: str, timeout: float) -> None:
-        self._url, self._timeout = url, timeout
-        self._wire: _Wire | None = None
-
-    def send(self, payload: bytes) -> None:
-        self._wire = self._wire or _connect(self._url, self._timeout)
-        self._wire.send(payload)
-
-    def receive(self) -> bytes:
-        if self._wire is None:
-            raise EOFError
-        return self._wire.receive()
-
-    def close(self) -> None:
-        if self._wire is not None:
-            self._wire.close()
+def _hang_up(wire: _Wire) -> None:
+    with contextlib.suppress(Exception):
+        wire.close()
 
 
 class _Http:

@@ -53,7 +53,10 @@ class Contract:
 
         return invoke
 
-_SLOT = re.compile(r"(\w+): StorageSlot \{ previous_or_original_value: \w+, present_value: (\w+) \}")
+
+_SLOT = re.compile(
+    r"(\w+): StorageSlot \{ previous_or_original_value: \w+, present_value: (\w+) \}"
+)
 
 
 class Evm:

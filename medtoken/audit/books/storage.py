@@ -52,7 +52,7 @@ class StorageBook(Book):
         self.rules: dict[str, int] = dict.fromkeys(rules.STORAGE, 0)
         self.bonuses: tuple[tuple[int, int], ...] = ()
         # A list that becomes shorter leaves its old end in the storage.
-        self.bonuses_written = self.bonuses
+        self.bonuses_written: tuple[tuple[int, int], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""

@@ -56,20 +56,22 @@ class AccountProof(msgspec.Struct, rename="camel", frozen=True):
                 return Account(int.from_bytes(nonce), int.from_bytes(balance), storage, code)
         raise ProofFailed(f"The account {address} is not well formed.")
 
-    def words(self, account: Account, slots: Sequence[int]) -> list[int]:
-        """The words of some slots, in their order. Raises ProofFailed where one is not proven."""
+    def leaves(self, account: Account, slots: Sequence[int]) -> dict[int, int]:
+        """The words of those among some slots that are in the trie.
+
+        Raises ProofFailed where neither presence nor absence is proven.
+        """
         if len(self.storage_proof) != len(slots):
             raise ProofFailed("The node proves other slots than it was asked for.")
-        return [
-            _word(account.storage_root, slot, found.proof)
-            for slot, found in zip(slots, self.storage_proof, strict=True)
-        ]
+        found = zip(slots, self.storage_proof, strict=True)
+        words = {slot: _word(account.storage_root, slot, entry.proof) for slot, entry in found}
+        return {slot: word for slot, word in words.items() if word is not None}
 
 
-def _word(root: bytes, slot: int, proof: Sequence[str]) -> int:
+def _word(root: bytes, slot: int, proof: Sequence[str]) -> int | None:
     value = proven(root, keccak(slot.to_bytes(32)), _nodes(proof))
     if value is None:
-        return 0
+        return None
     try:
         word = decode(value)
     except BadInput as error:

@@ -23,6 +23,8 @@ from medtoken.errors import BadInput, NodeUnreachable, ProofFailed
 
 # Headers that are read before the receipts of those among them that may hold our logs.
 _CHUNK = 256
+# Slots that one request proves.
+_KEYS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,15 @@ class ProvenLog:
     block: int
     tx: bytes
     index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A block that was chained: its time (unix seconds), and its hash where that was given."""
+
+    number: int
+    hash: bytes
+    timestamp: int
 
 
 class ProvenChain:
@@ -63,26 +74,21 @@ class ProvenChain:
         self._accounts: dict[str, Account] = {}
         self.receipts = 0  # blocks whose receipts were fetched and proven
 
+    @property
+    def blocks(self) -> int:
+        """How many headers were chained, the last one included."""
+        return len(self._times)
+
     def head(self) -> Block:
         """The block that was given."""
         return self.end
 
-    def block(self, number: int) -> Block:
-        """A block that was chained before: ``logs`` chains those that it reads."""
-        if number == self.end.number:
-            return self.end
-        found = hashed(self._header(number))
-        at = number - self._first
-        if not 0 <= at < len(self._times) or self._times[at] != found.timestamp:
-            raise ProofFailed(f"Block {number} is not the one that was read before.")
-        return found
-
-    def time(self, number: int) -> int:
-        """Unix seconds of a block that ``logs`` has read."""
+    def block(self, number: int) -> Moment:
+        """The time of a block that ``logs`` has chained, or of the last one."""
         at = number - self._first
         if not 0 <= at < len(self._times):
             raise BadInput(f"Block {number} is not among those that were read.")
-        return self._times[at]
+        return Moment(number, self.end.hash if number == self.end.number else b"", self._times[at])
 
     def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[ProvenLog]:
         """Every log of some contracts from ``first`` to ``last``, and nothing but them.
@@ -113,9 +119,22 @@ class ProvenChain:
 
     def slots(self, address: str, slots: Sequence[int], block: int | None = None) -> list[int]:
         """Storage words at the block that was given, each proven against the state root."""
-        found = self._account_proof(address, slots, block)
-        account = found.account(self.end.state_root, address)
-        return found.words(account, slots)
+        found = self.leaves(address, slots, block)
+        return [found.get(slot, 0) for slot in slots]
+
+    def leaves(
+        self, address: str, slots: Sequence[int], block: int | None = None
+    ) -> dict[int, int]:
+        """The words of those among some slots that are in the account's storage trie.
+
+        By the protocol a word of zero is not in it; Anvil keeps one that was written once.
+        """
+        found: dict[int, int] = {}
+        for start in range(0, len(slots), _KEYS):
+            part = slots[start : start + _KEYS]
+            proof = self._account_proof(address, part, block)
+            found |= proof.leaves(proof.account(self.end.state_root, address), part)
+        return found
 
     def account(self, address: str, block: int | None = None) -> Account:
         """An account's storage root, code hash, nonce and balance (wei), by proof."""
@@ -136,14 +155,6 @@ class ProvenChain:
         raise NotImplementedError("a view's answer has no proof")
 
     # ------------------------------------------------------------------ headers
-
-    def _header(self, number: int) -> Header:
-        found: Header | None = self._client.ask(
-            "eth_getBlockByNumber", hex(number), False, kind=Header | None
-        )
-        if found is None:
-            raise NodeUnreachable(f"The node at {self._client.url} has no block {number} any more.")
-        return found
 
     def _headers(self, first: int, stop: int) -> Iterator[Block]:
         """Blocks by number, hashed; the last one is the one that was given."""

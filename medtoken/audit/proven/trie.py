@@ -28,11 +28,13 @@ def root_of_list(values: Sequence[bytes]) -> bytes:
     return _root((encode_int(index), value) for index, value in enumerate(values))
 
 
-def storage_root(slots: Mapping[int, int]) -> bytes:
-    """The root over a contract's storage: slot number to word. A word of zero is not there."""
-    return _root(
-        (keccak(slot.to_bytes(32)), encode_int(word)) for slot, word in slots.items() if word
-    )
+def storage_root(slots: Mapping[int, int], zeros: Iterable[int] = ()) -> bytes:
+    """The root over a contract's storage: slot number to word. A word of zero is not there.
+
+    ``zeros``: slots that a node keeps although their word is zero, which the protocol does not know.
+    """
+    words = {slot: word for slot, word in slots.items() if word} | dict.fromkeys(zeros, 0)
+    return _root((keccak(slot.to_bytes(32)), encode_int(word)) for slot, word in words.items())
 
 
 def proven(root: bytes, key: bytes, nodes: Iterable[bytes]) -> bytes | None:
