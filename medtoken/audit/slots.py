@@ -15,7 +15,7 @@ from eth_utils import keccak
 from medtoken import artifacts
 from medtoken.audit.books.auctions import Auction, Terms, undertaken
 from medtoken.audit.books.baskets import packed_steps
-from medtoken.audit.books.registry import KINDS
+from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id
 from medtoken.audit.books.rewards import RewardsBook
 from medtoken.audit.journal import show
 from medtoken.audit.ledger import Ledger
@@ -112,6 +112,9 @@ def _registry(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     for record, found in book.records.items():
         yield layout.at("_facts", record), found.facts.pack()
         yield layout.at("_commitments", record), _number(found.commitment)
+        for (fields, licence), copy in found.renditions.items():
+            copied = layout.at("_renditions", rendition_id(record, fields, licence))
+            yield copied, _number(copy_commitment(copy))
     for (custodian, root), batch in book.batches.items():
         yield layout.at("_batches", custodian, root), batch.count
     for kind in KINDS:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from support.liar import Liar, liar
-from support.live import chain, populated
+from support.live import chain, medtoken_here, populated
 from support.stage import Stage
 
 from medtoken.audit import Report, replay
@@ -95,6 +95,20 @@ def test_an_honest_chain_is_proven_whole(used: Stage, audit: Audit) -> None:
     plain = replay(used.chain.node, used.chain.suite.deployment)
     assert plain.proof is None
     assert plain.ledger.as_dict() == report.ledger.as_dict()
+
+
+def test_the_command_line_proves_from_a_hash(used: Stage, node: Liar) -> None:
+    record = used.home.deployment(used.chain.node.chain_id)
+    where = ("--rpc", node.url, "--deployment", record)
+    anchor = "0x" + used.chain.node.head().hash.hex()
+    ran = medtoken_here("audit", "replay", "--anchor", anchor, *where)
+    assert ran.code == 0, ran.err
+    assert f"proven from {anchor}: " in ran.out
+    node.lie = lambda method, params, result: [] if "Receipts" in method else result
+    ran = medtoken_here("audit", "replay", "--anchor", anchor, *where)
+    assert (ran.code, ran.out) == (22, "")
+    assert ran.err.count("\n") == 1
+    assert "are not those that its header commits to" in ran.err
 
 
 @pytest.mark.parametrize(
