@@ -262,6 +262,28 @@ def _services(book: RewardsBook, layout: Layout) -> Iterator[Slot]:
     yield layout.at("_outcome_count"), len(book.reported)
 
 
+def _disputes(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.disputes
+    for record, found in book.open.items():
+        first = layout.at("_disputes", record)
+        words = (
+            int(found.challenger, 16),
+            found.attester,
+            _number(found.claim),
+            found.bond,
+            found.at_risk,
+            found.deadline,
+        )
+        yield from ((first + place, word) for place, word in enumerate(words))
+    for attester, stake in book.stakes.items():
+        yield layout.at("_stakes", attester), stake
+    for account, credit in book.credits.items():
+        yield layout.at("_credits", account), credit
+    for name in ("bond", "window"):
+        yield layout.at(f"_{name}"), book.parameters[name]
+    yield layout.at("_paused"), book.paused
+
+
 CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "DataMarket": _market,
     "RecordRegistry": _registry,
@@ -272,4 +294,5 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "RoyaltyVault": _royalties,
     "StorageRewards": _storage_rewards,
     "Rewards": _rewards,
+    "QualityDisputes": _disputes,
 }
