@@ -93,6 +93,7 @@ def test_the_report_is_json_with_exact_amounts(report) -> None:
         "to_block",
         "invariants",
         "overdue_destructions",
+        "proof",
         "ledger",
     ]
     assert body["events"] == report.events > 300
