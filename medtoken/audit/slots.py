@@ -53,12 +53,13 @@ def storage(ledger: Ledger, contract: str) -> tuple[dict[int, int], dict[int, st
     """
     layout = Layout(contract)
     found = dict(CONTRACTS[contract](ledger, layout))
-    found[layout.at("initializer._done")] = 1
-    proxy = ledger.proxies.proxies[ledger.suite.addresses[contract]]
-    found[IMPLEMENTATION] = int(proxy.implementation, 16)
-    found[ADMIN] = int(proxy.admin, 16)
     names = {slot: f"slot {slot}" for slot in found}
-    names |= {IMPLEMENTATION: "the proxy's logic", ADMIN: "the proxy's administrator"}
+    proxy = ledger.proxies.proxies.get(ledger.suite.addresses[contract])
+    if proxy is not None:
+        found[layout.at("initializer._done")] = 1
+        found[IMPLEMENTATION] = int(proxy.implementation, 16)
+        found[ADMIN] = int(proxy.admin, 16)
+        names |= {IMPLEMENTATION: "the proxy's logic", ADMIN: "the proxy's administrator"}
     return {slot: word for slot, word in found.items() if word}, names | layout.names
 
 
@@ -133,8 +134,8 @@ def _tariff(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     for region, until in book.emergencies.items():
         yield layout.at("_emergencies", region), until
     yield layout.at("_market"), int(book.market, 16)
-    for kind, supply in book.supplies.items():
-        yield layout.at("_supplies", kind), supply
+    for kind, level in book.levels.items():
+        yield layout.at("_levels", kind), level
 
 
 def _treasury(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
@@ -284,6 +285,26 @@ def _disputes(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     yield layout.at("_paused"), book.paused
 
 
+def _assets(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.assets
+    for asset, found in book.assets.items():
+        yield layout.at("_assets", asset), found.word.pack()
+        yield layout.at("_roots", asset), _number(found.root)
+        yield layout.at("_totals", asset), found.total
+        yield layout.at("_books", asset), found.books.pack()
+        for licence, line in found.lines.items():
+            yield layout.at("_lines", asset, licence), line.pack()
+    for account, balance in book.balances.items():
+        yield layout.at("payouts._balances", account), balance.pack()
+    for name in ("share", "window"):
+        yield layout.at(f"_{name}"), book.parameters[name]
+
+
+def _statements(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    for licence, statement in ledger.destructions.statements.items():
+        yield layout.at("_statements", licence), _number(statement)
+
+
 CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "DataMarket": _market,
     "RecordRegistry": _registry,
@@ -295,4 +316,6 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "StorageRewards": _storage_rewards,
     "Rewards": _rewards,
     "QualityDisputes": _disputes,
+    "AssetDesk": _assets,
+    "LicenceView": _statements,
 }

@@ -144,6 +144,12 @@ VIEWS: dict[str, dict[str, View]] = {
         "ownerOf": _owner,
         "minter": lambda w: w.account("minter"),
     },
+    "InstitutionToken": {
+        **_MANAGED,
+        "ownerOf": _owner,
+        "balanceOf": lambda w, account: w.number("_balances", account),
+        "minter": lambda w: w.account("minter"),
+    },
     "LicenceToken": {
         "ownerOf": _owner,
         "balanceOf": lambda w, account: w.number("_balances", account),

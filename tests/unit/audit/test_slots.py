@@ -9,16 +9,17 @@ import pytest
 from medtoken.audit.slots import CONTRACTS, storage
 
 
-def test_every_contract_behind_a_proxy_is_rebuilt(honest: Any) -> None:
+def test_every_contract_of_ours_is_rebuilt(honest: Any) -> None:
+    """All that is behind a proxy, and what keeps something without one."""
     ledger = honest.fold(honest.events)
-    assert set(CONTRACTS) == set(ledger.suite.proxies.values())
+    assert set(CONTRACTS) == {*ledger.suite.proxies.values(), "LicenceView"}
 
 
 @pytest.mark.parametrize("contract", sorted(CONTRACTS))
 def test_the_storage_is_what_the_logs_give(honest: Any, contract: str) -> None:
     ledger = honest.fold(honest.events)
     kept = honest.chain.evm.storage_of(ledger.suite.addresses[contract])
-    assert len(kept) > 5
+    assert kept
     assert storage(ledger, contract)[0] == kept
 
 
@@ -43,8 +44,13 @@ def _rebuilt(ledger: Any, contract: str) -> dict[int, int] | None:
         return None
 
 
-# Of these the rules know what they tell: the books come to the same without them (and miss them).
+# Of these the rules or another event of the same transaction tell the same, or they change nothing
+# that the contract itself keeps: the books come to the same without them (and miss them).
 BLIND = {
+    "AssetDesk.AssetOffered",
+    "AssetDesk.LineageCancelled",
+    "AssetDesk.LineageRefuted",
+    "AssetDesk.OfferWithdrawn",
     "BasketDesk.BasketDrawn",
     "BasketDesk.BasketToppedUp",
     "StorageRewards.ChallengeFailed",
