@@ -134,8 +134,8 @@ def _tariff(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     for region, until in book.emergencies.items():
         yield layout.at("_emergencies", region), until
     yield layout.at("_market"), int(book.market, 16)
-    for kind, level in book.levels.items():
-        yield layout.at("_levels", kind), level
+    for kind in KINDS:
+        yield layout.at("_levels", kind), book.levels.get(kind, 0)
 
 
 def _treasury(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
