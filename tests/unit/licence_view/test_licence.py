@@ -16,6 +16,7 @@ NOTHING = {
     "epoch": 0,
     "suspended": False,
     "closed": False,
+    "urgent": False,
 }
 
 
