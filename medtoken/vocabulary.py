@@ -36,6 +36,14 @@ class Form(IntEnum):
     RENTAL = 3
 
 
+class OutcomeKind(IntEnum):
+    """Kinds of outcome that earn research tokens (R4)."""
+
+    MODEL_ACCURACY = 1
+    PUBLICATION = 2
+    APPROVED_PRODUCT = 3
+
+
 class Capability(IntEnum):
     """What an accredited institution may do, as bits."""
 

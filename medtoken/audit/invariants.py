@@ -130,6 +130,20 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             sum(ledger.governance_tokens.balances.values()),
         ),
         _Sum(
+            7,
+            "R4",
+            "sum of all RT in the books",
+            ledger.research_tokens.supply,
+            sum(ledger.research_tokens.balances.values()),
+        ),
+        _Sum(
+            3,
+            "R4",
+            "what the reserve spent on research, against what licences earned of it and what is held",
+            treasury.drawn[ledger.research.till.desk].drawn,
+            ledger.research.released + ledger.research.held,
+        ),
+        _Sum(
             6,
             "R15",
             "DUT of the market in the books",
@@ -147,6 +161,7 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             for held, till in (
                 (ledger.auctions.held, ledger.auctions.till),
                 (ledger.baskets.held, ledger.baskets.till),
+                (ledger.research.held, ledger.research.till),
             )
         ),
         _Sum(
@@ -217,6 +232,7 @@ def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
 
     books = state.one("Treasury", "books")
     levies, burned, reserve = books if isinstance(books, tuple) else (0, 0, -1)
+    spent = one("Treasury", "spent")
     supply, contributed = one("UsageToken", "totalSupply"), one("ContributionToken", "totalSupply")
     market = one("UsageToken", "balanceOf", usage.market)
     treasury = one("UsageToken", "balanceOf", usage.treasury)
@@ -224,7 +240,7 @@ def _chain_sums(ledger: Ledger, state: State) -> Iterator[Violation]:
     yield from _broken(
         state.block,
         _Sum(1, "R2", "sum of all balances on the chain", supply, total("UsageToken")),
-        _Sum(3, "R16", "the reserve on the chain", levies - burned, reserve),
+        _Sum(3, "R16", "the reserve on the chain", levies - burned - spent, reserve),
         _Sum(3, "R16", "DUT of the treasury on the chain", reserve, treasury, at_least=True),
         _Sum(5, "R1", "sum of all DCT on the chain", contributed, total("ContributionToken")),
         _Sum(6, "R15", "DUT of the market on the chain", market_owes(state), market, at_least=True),
@@ -287,14 +303,14 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"{market.unsettled} held; royalties: {flows.paid} paid + {flows.vested} vested = "
         f"{flows.claimed} claimed + {vault.unclaimed} in the pots",
         3: f"reserve of {treasury.reserve} = {treasury.levies} levies - {treasury.burned} burned - "
-        "0 spent",
+        f"{treasury.spent} spent within budgets",
         4: f"{bought} purchases, {topped_up} top-ups, {used} uses, {redeemed} vouchers, {settled} "
         f"settlements and {closed} closings, each inside a live consent and licence, a voucher "
         "inside its window, or paying what was earned while they lived",
         5: f"{ledger.contribution.supply} DCT, all minted by attestation; {recovered} recoveries, "
         "no other move",
         6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "
-        f"deposits ({ledger.auctions.held + ledger.baskets.held} of them in desks), "
+        f"deposits ({ledger.auctions.held + ledger.baskets.held + ledger.research.held} of them in desks), "
         f"{market.earned} of earnings and {market.unsettled} of licence money; the royalty "
         f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
         f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies; "

@@ -23,6 +23,7 @@ from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, T
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
+from medtoken.audit.books.research import ChargingTill, ResearchBook, ResearchTokenBook
 from medtoken.audit.books.rewards import BadgeBook, RewardsBook
 from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.storage import GovernanceTokenBook, StorageBook
@@ -57,19 +58,26 @@ class Ledger:
             self.journal, addresses, self.access, self.timelock, self.proxies, self.tariff
         )
         house, baskets = (Till(self.journal, addresses[n]) for n in ("AuctionHouse", "BasketDesk"))
+        research = ChargingTill(self.journal, addresses["ResearchDesk"])
         self.market = MarketBook(
             self.journal,
             self.registry,
             self.usage,
             self.tariff,
             self._governance.is_desk,
-            Tills(house, baskets),
+            Tills(house, baskets, research),
             house.desk,
         )
         self.auctions = AuctionBook(self.journal, self.registry, self.market, house)
         self.baskets = BasketBook(self.journal, self.market, baskets)
         self.royalties = RoyaltyBook(self.journal, vault, self.usage, self.registry, self.market)
-        self.treasury = TreasuryBook(self.journal, self.usage, self.market, self.royalties)
+        self.treasury = TreasuryBook(
+            self.journal, self.usage, self.market, self.royalties, research.desk
+        )
+        self.research_tokens = ResearchTokenBook(self.journal, research.desk)
+        self.research = ResearchBook(
+            self.journal, self.research_tokens, self.market, self.treasury, research
+        )
         self.destructions = DestructionBook(self.journal, self.market)
         self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
         self.rewards = RewardsBook(
@@ -108,6 +116,8 @@ class Ledger:
             "LicenceToken": self.licence_tokens,
             "LicenceView": self.destructions,
             "GovernanceToken": self.governance_tokens,
+            "ResearchToken": self.research_tokens,
+            "ResearchDesk": self.research,
             "StorageRewards": self.storage,
             "QualityDisputes": self.disputes,
             "InstitutionToken": self.institution_tokens,
@@ -137,6 +147,7 @@ class Ledger:
             *self.usage.balances,
             *self.contribution.balances,
             *self.governance_tokens.balances,
+            *self.research_tokens.balances,
             *self.registry.numbers,
             *self.market.licensees,
             *self.market.earnings,
@@ -193,6 +204,8 @@ class Ledger:
             "rewards": self.rewards.as_dict(),
             "licence_tokens": self.licence_tokens.as_dict(),
             "destructions": self.destructions.as_dict(),
+            "rt": self.research_tokens.as_dict(),
+            "research": self.research.as_dict(),
             "gt": self.governance_tokens.as_dict(),
             "storage": self.storage.as_dict(),
             "disputes": self.disputes.as_dict(),

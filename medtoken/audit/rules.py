@@ -57,6 +57,15 @@ STORAGE: dict[str, tuple[int, int]] = {
     "window": (3_600, 86_400),
     "price": (10**16, 10**24),
 }
+# How many seats verify an outcome, bps of a price that RT may pay, base units of RT for an outcome (R4).
+RESEARCH: dict[str, tuple[int, int]] = {
+    "seats": (1, 20),
+    "share": (1, 5_000),
+    "reward": (GRAIN, 10**24),
+}
+# A budget's period and length, seconds (R16).
+BUDGET_PERIOD = (86_400, 366 * 86_400)
+BUDGET_LENGTH = 5 * 366 * 86_400
 BONUSES = ((1, 10**12), (1, 20_000))  # calls, bps
 
 # R25: a month is 30 days and a year twelve of them, counted from 1970.

@@ -26,7 +26,9 @@ from medtoken.audit.source import PROXY_ADMIN, Chain
 from medtoken.chain.abi import abi, selector
 from medtoken.chain.words import (
     BooksWord,
+    BudgetWord,
     CreditWord,
+    DrawnWord,
     EarningsWord,
     HoldingWord,
     LicenceWord,
@@ -35,6 +37,7 @@ from medtoken.chain.words import (
     OptionWord,
     RatesWord,
     SharesWord,
+    SupportWord,
     TallyWord,
 )
 from medtoken.deploy.roles import Role
@@ -134,6 +137,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _usage(ledger)
     yield from _contribution(ledger)
     yield from _storage(ledger)
+    yield from _research(ledger)
     yield from _registry(ledger)
     yield from _tariff(ledger)
     yield from _market(ledger)
@@ -215,6 +219,33 @@ def _storage(ledger: Ledger) -> Iterator[Claim]:
     yield Claim(7, "R5", name, "rules", (), book.rules)
     bonuses = [{"calls": calls, "share": share} for calls, share in book.bonuses]
     yield Claim(7, "R5", name, "bonuses", (), bonuses)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _research(ledger: Ledger) -> Iterator[Claim]:
+    name, tokens = "ResearchToken", ledger.research_tokens
+    yield Claim(7, "R4", name, "totalSupply", (), tokens.supply)
+    for account in sorted(ledger.accounts()):
+        yield Claim(7, "R4", name, "balanceOf", (account,), tokens.balances.get(account, 0))
+    yield Claim(7, "R4", name, "desk", (), tokens.desk)
+    yield Claim(7, "R29", name, "authority", (), tokens.authority)
+    name, book = "ResearchDesk", ledger.research
+    for outcome, given in book.outcomes.items():
+        seats = book.votes[outcome]
+        yield Claim(7, "R4", name, "votes", (outcome,), len(seats))
+        for seat in seats:
+            yield Claim(7, "R4", name, "verified", (outcome, seat), True)
+        paid = book.rewarded.get(given["evidence"], bytes(32))
+        yield Claim(7, "R4", name, "rewarded", (given["evidence"],), paid)
+    for licence in ledger.market.licences:
+        support = book.supports.get(licence)
+        invariant = 6 if support else 7
+        word = packed(support or SupportWord())
+        yield Claim(invariant, "R4", name, "support_word", (licence,), word)
+    yield Claim(7, "R4", name, "seats", (), book.seats)
+    yield Claim(7, "R4", name, "share", (), book.share)
+    for kind, amount in book.rewards.items():
+        yield Claim(7, "R4", name, "reward", (kind,), amount)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
@@ -392,6 +423,14 @@ def _rewards(ledger: Ledger) -> Iterator[Claim]:
 def _treasury(ledger: Ledger) -> Iterator[Claim]:
     name, book = "Treasury", ledger.treasury
     yield Claim(3, "R16", name, "books", (), (book.levies, book.burned, book.reserve))
+    yield Claim(3, "R16", name, "spent", (), book.spent)
+    for account in sorted({*ledger.accounts(), *book.drawn}):
+        # Of everybody else: that they have no budget.
+        invariant = 3 if account in book.drawn else 7
+        budget = book.budgets.get(account, BudgetWord())
+        yield Claim(invariant, "R16", name, "budget_word", (account,), packed(budget))
+        drawn = book.drawn.get(account, DrawnWord())
+        yield Claim(invariant, "R16", name, "drawn_word", (account,), packed(drawn))
     rule = (book.parameters["ceiling"], book.parameters["burn_share"])
     yield Claim(3, "R17", name, "burn_rule", (), rule)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])

@@ -22,6 +22,7 @@ from medtoken.chain.words import (
     AssetBooks,
     AssetWord,
     BooksWord,
+    BudgetWord,
     ConsentWord,
     CreditWord,
     EarningsWord,
@@ -287,6 +288,14 @@ class Treasury(_Contract):
         """Levies received, burned of them, and the reserve left; base units."""
         levies, burned, reserve = self.read("books", block=block)
         return int(levies), int(burned), int(reserve)
+
+    def available(self, spender: str) -> int:
+        """Base units of the reserve that somebody may spend now, within its budget (R16)."""
+        return int(self.read("available", spender))
+
+    def budget(self, spender: str, block: int | None = None) -> BudgetWord:
+        """What somebody may spend of the reserve in a period; a limit of zero is no budget."""
+        return BudgetWord.unpack(int(self.read("budget_word", spender, block=block)))
 
 
 class RecordRegistry(_Contract):

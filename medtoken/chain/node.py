@@ -451,6 +451,8 @@ _BY_SENTENCE: tuple[tuple[str, type[ContractRefused]], ...] = (
     ("payout: more than was credited", InsufficientFunds),
     ("licence: too few units prepaid", InsufficientFunds),
     ("ERC20Insufficient", InsufficientFunds),
+    ("treasury: the budget is too small", InsufficientFunds),
+    ("treasury: the reserve is too small", InsufficientFunds),
     ("DUT: the epoch's issuance cap", InsufficientFunds),
     ("access:", NotPermitted),
     ("AccessManage", NotPermitted),

@@ -233,6 +233,52 @@ class MarkWord(Word):
 
 
 @dataclass(frozen=True)
+class SupportWord(Word):
+    """``support_word``: the budget's part of a licence that RT helped to pay (R4), in grains."""
+
+    amount: int = 0
+    released: int = 0
+    units: int = 0  # metered: prepaid with it
+    done: bool = False
+
+    layout = (("amount", 72), ("released", 72), ("units", 40), ("done", 1))
+
+    def earned(self, licence: LicenceWord) -> int:
+        """How many grains of it the market's settlements of its licence have earned."""
+        if licence.metered:
+            return self.amount * min(licence.settled, self.units) // max(self.units, 1)
+        passed = licence.settled - licence.start
+        return self.amount * passed // max(licence.end - licence.start, 1)
+
+
+@dataclass(frozen=True)
+class BudgetWord(Word):
+    """``budget_word``: what somebody may spend of the reserve (R16). Base units and seconds."""
+
+    limit: int = 0  # in a period
+    period: int = 0
+    since: int = 0  # unix seconds
+    until: int = 0
+
+    layout = (("limit", 112), ("period", 32), ("since", 40), ("until", 40))
+
+    def number(self, now: int) -> int:
+        """The number of the period that runs at ``now``, from 0."""
+        return (now - self.since) // self.period if self.period else 0
+
+
+@dataclass(frozen=True)
+class DrawnWord(Word):
+    """``drawn_word``: what somebody has spent of the reserve (R16), base units."""
+
+    used: int = 0  # in its last period
+    number: int = 0  # of that period
+    drawn: int = 0  # in all, and not given back
+
+    layout = (("used", 112), ("number", 32), ("drawn", 112))
+
+
+@dataclass(frozen=True)
 class LicenceWord:
     """``licence_word``: a licence (R12). Which of the last four fields mean something is the form's.
 

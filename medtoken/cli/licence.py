@@ -53,6 +53,7 @@ def deposit(context: Context, amount: int) -> None:
 @click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
 @click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
 @click.option("--voucher-key", help="Metered: address or wallet whose vouchers count (R14).")
+@click.option("--research", type=AMOUNT, default="0", help="RT that pay a part of the price (R4).")
 @common
 def buy(
     context: Context,
@@ -65,6 +66,7 @@ def buy(
     diseases: Sequence[str],
     max_price: int | None,
     voucher_key: str | None,
+    research: int,
 ) -> None:  # fmt: skip
     """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment."""
     licensee = Licensee(context.suite, context.wallet("pharma"))
@@ -78,6 +80,7 @@ def buy(
         units=units,
         max_price=max_price,
         signer=context.address(voucher_key) if voucher_key else None,
+        research=research,
         key=context.intent(),
     )
     context.done(
@@ -85,6 +88,7 @@ def buy(
             "licence": hexed(bought.licence),
             "paid": str(bought.paid),
             "levy": str(bought.levy),
+            "research": str(research),
             "end": bought.end,
         },
         f"Licence {hexed(bought.licence)}: {dut(bought.paid)} and {dut(bought.levy)} levy.",

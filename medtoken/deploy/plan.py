@@ -50,6 +50,7 @@ PEOPLE: dict[str, Role] = {
     "products": Role.PRODUCTS,
     "council": Role.COUNCIL,
     "arbitrator": Role.ARBITRATOR,
+    "technical": Role.TECHNICAL,
 }
 
 
@@ -109,6 +110,9 @@ class Params:
     bond: int
     dispute_window: int
     asset: tuple[int, int]  # lineage share in bps, seconds until a roster opens
+    research: tuple[int, int, tuple[int, ...]]  # seats, share in bps, base units of RT by kind
+    # base units of DUT that the reserve may give in a period, the seconds of it, and those of all periods
+    research_budget: tuple[int, int, int]
     operator: str  # proposes to the timelock until governance comes
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
@@ -167,6 +171,16 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             bond=int(data["disputes"]["bond"]),
             dispute_window=int(data["disputes"]["window"]),
             asset=(int(data["asset"]["share"]), int(data["asset"]["challenge_window"])),
+            research=(
+                int(data["research"]["seats"]),
+                int(data["research"]["share"]),
+                tuple(int(v) for v in data["research"]["rewards"]),
+            ),
+            research_budget=(
+                int(data["research"]["budget"]),
+                int(data["research"]["period"]),
+                int(data["research"]["length"]),
+            ),
             operator=operator,
             platform=platform,
             people=dict(people),
@@ -192,6 +206,7 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
         Create("UsageToken", (Ref("AccessManager"),)),
         Create("ContributionToken", (Ref("AccessManager"),)),
         Create("GovernanceToken", (Ref("AccessManager"),)),
+        Create("ResearchToken", (Ref("AccessManager"),)),
         Create(
             "RecordRegistry",
             (deployer, Ref("AccessManager"), Ref("ContributionToken")),
@@ -274,6 +289,20 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
                 [{"calls": calls, "share": bps} for calls, bps in params.bonuses],
             ),
         ),
+        Create(
+            "ResearchDesk",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("ResearchToken"),
+                Ref("UsageToken"),
+                Ref("Treasury"),
+                Ref("Tariff"),
+                Ref("DataMarket"),
+            ),
+            proxied=True,
+            initialize=(*params.research[:2], list(params.research[2])),
+        ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
         Create("BadgeToken", (Ref("AccessManager"),)),
@@ -331,10 +360,27 @@ def _wiring(params: Params) -> Iterator[Step]:
         "InstitutionToken", "bindMinter", (Ref("AssetDesk"),), "the asset desk alone mints IT"
     )
     yield Call(
+        "ResearchToken", "bindDesk", (Ref("ResearchDesk"),), "the research desk alone mints RT"
+    )
+    yield Call(
+        "Treasury",
+        "approve_budget",
+        (Ref("ResearchDesk"), *params.research_budget),
+        "the reserve helps to pay licences within this",
+    )
+    yield Call(
         "Tariff", "bind_market", (Ref("DataMarket"),), "the market's settlements are the demand"
     )
     yield Call("BadgeToken", "bindMinter", (Ref("Rewards"),), "rewards alone give badges")
-    purses = ("DataMarket", "Treasury", "RoyaltyVault", "Rewards", "QualityDisputes", "AssetDesk")
+    purses = (
+        "DataMarket",
+        "Treasury",
+        "RoyaltyVault",
+        "Rewards",
+        "QualityDisputes",
+        "AssetDesk",
+        "ResearchDesk",
+    )
     for contract in purses:
         yield Call(
             "UsageToken", "setProtocol", (Ref(contract), True), f"the {contract} may hold DUT"

@@ -3,7 +3,8 @@
 Every restricted function of the suite asks the AccessManager, and this table is what the deployment
 writes into it. A restricted function that is not named here belongs to ADMIN, the timelock.
 Functions that ask something else: ``mint`` of the soulbound tokens (their bound minter), ``burn`` of
-the usage token (a protocol contract), and what patients, licensees and accredited institutions do.
+the research token (its bound desk) and of the usage token (a protocol contract), ``spend`` of the treasury
+(whoever has a budget), and what patients, licensees and accredited institutions do.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Role(IntEnum):
     COUNCIL = 15  # cancels rosters that are wrong, corrects what is due, attests feedback
     ARBITRATOR = 16  # decides challenges of attested quality
     DISPUTES = 17  # puts what was decided into the registry
+    TECHNICAL = 18  # the council's technical seats: verify outcomes
 
 
 # contract → function → role that may call it
@@ -73,6 +75,9 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "Treasury": {
         "receive_levy": Role.LEVY,
     },
+    "ResearchDesk": {
+        "verify_outcome": Role.TECHNICAL,
+    },
     "RoyaltyVault": {
         "attest_sales": Role.PRODUCTS,
         "vest_option": Role.PRODUCTS,
@@ -99,7 +104,7 @@ ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
     Role.ADMISSION: ("DataMarket", "RoyaltyVault", "AssetDesk"),
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
-    Role.DESK: ("AuctionHouse", "BasketDesk"),
+    Role.DESK: ("AuctionHouse", "BasketDesk", "ResearchDesk"),
     Role.REDEMPTION: ("Rewards",),
     Role.DISPUTES: ("QualityDisputes",),
 }

@@ -11,6 +11,7 @@ from typing import Any
 from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.research import ResearchDesk
 from medtoken.errors import BadInput, ConsentRefused, NotPermitted
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Codec, Opener
@@ -82,13 +83,16 @@ class Licensee:
         signer: str | None = None,
         max_price: int | None = None,
         proof: Sequence[bytes] = (),
+        research: int = 0,
         key: str | None = None,
     ) -> Bought:
         """Buy a licence under a consent, for ``days`` or until the consent ends if that is sooner.
 
         ``units`` are the calls or MB that a metered licence prepays; ``max_price`` base units per
         unit, today's quote when it is not given; ``signer`` the key whose
-        vouchers count (R14). Buying signs the data-use commitment in force.
+        vouchers count (R14). Buying signs the data-use commitment in force. With ``research``, so many
+        base units of RT pay their part of the price (R4): the deposit pays all of it first, and has
+        that part back as the licence is earned.
         """
         market = self._suite.market
         word = market.consent(consent)
@@ -122,7 +126,11 @@ class Licensee:
             agreement=market.agreement(),
             salt=licence_salt(signer),
         )
-        receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
+        if research:
+            desk = ResearchDesk(self._suite.node, self._suite.deployment)
+            receipt = desk.buy(self._wallet, order, terms, list(proof), research, key=key)
+        else:
+            receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
         args = market.events(receipt.logs, "LicenceBought")[0].args
         ref = LicenceRef(args["consent"], args["record"], args["licensee"], args["salt"])
         return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])

@@ -164,6 +164,7 @@ class People:
     products: Actor
     council: Actor
     arbitrator: Actor
+    technical: Actor
     # participants
     patient: Actor
     other_patient: Actor
@@ -218,6 +219,8 @@ class World:
         self.disputes = self.suite["QualityDisputes"]
         self.assets = self.suite["AssetDesk"]
         self.it = self.suite["InstitutionToken"]
+        self.rt = self.suite["ResearchToken"]
+        self.research = self.suite["ResearchDesk"]
         self.manager = self.suite["AccessManager"]
         self.timelock = self.suite["TimelockController"]
         self.domain = Domain(CHAIN_ID, self.market.address)

@@ -40,6 +40,16 @@ class Till:
             (source, target, amount),
         )
 
+    def deposited(self, payer: str, amount: int) -> None:
+        """Take note of what somebody deposited for the desk."""
+        self.gifts += amount
+
+    def reclaimed(self, amount: int) -> None:
+        """A desk takes nothing out of the market."""
+        self.journal.require(
+            False, 6, "R12", f"the desk {self.desk} took {amount} out of the market"
+        )
+
     def sold(self, licence: bytes) -> None:
         """Take note of a licence that the market issued for the desk's money."""
         self._sold.append(licence)

@@ -46,6 +46,11 @@ _RESTRICTED = {
     ("Rewards", "BeneficiaryChanged"): "set_beneficiary",
     ("Rewards", "ParameterChanged"): "set_parameter",
     ("Rewards", "ServiceChanged"): "set_service",
+    ("ResearchDesk", "OutcomeVerified"): "verify_outcome",
+    ("ResearchDesk", "RewardChanged"): "set_reward",
+    ("ResearchDesk", "SeatsChanged"): "set_seats",
+    ("ResearchDesk", "ShareChanged"): "set_share",
+    ("ResearchToken", "DeskBound"): "bindDesk",
     ("RoyaltyVault", "OptionVested"): "vest_option",
     ("RoyaltyVault", "RoyaltyWaived"): "waive",
     ("RoyaltyVault", "SalesAttested"): "attest_sales",
@@ -57,6 +62,7 @@ _RESTRICTED = {
     ("Tariff", "FactorChanged"): "set_factor",
     ("Tariff", "MarketBound"): "bind_market",
     ("Tariff", "ReferenceChanged"): "set_reference",
+    ("Treasury", "BudgetApproved"): "approve_budget",
     ("Treasury", "LevyReceived"): "receive_levy",
     ("Treasury", "ParameterChanged"): "set_ceiling",
     ("UsageToken", "CapChanged"): "setCap",
@@ -609,6 +615,8 @@ class Governance:
                 return str(event.args["desk"]), "desk"
             case "DataMarket", "LicenceBought" if event.args["payer"] != event.args["licensee"]:
                 return str(event.args["payer"]), "desk"
+            case "ResearchDesk", "OutcomeVerified":
+                return str(event.args["seat"]), "technical seat"
             case "RoyaltyVault", "SalesAttested" | "OptionVested":
                 return str(event.args["attester"]), "attester of products"
         return None, ""

@@ -324,7 +324,7 @@ class MarketBook(Book):
         self._move_deposit(account, amount)
         till = self._tills.of(account)
         if till is not None:
-            till.gifts += amount
+            till.deposited(payer, amount)
         self.totals.deposited += amount
         self.usage.announce(
             Announced(payer, self.usage.market, amount, 6, "R15", f"a deposit for {account}")
@@ -333,6 +333,9 @@ class MarketBook(Book):
     def _reclaimed(self, event: Event) -> None:
         account, amount = event.args["account"], event.args["amount"]
         self._move_deposit(account, -amount)
+        till = self._tills.of(account)
+        if till is not None:
+            till.reclaimed(amount)
         self.totals.reclaimed += amount
         self.usage.announce(
             Announced(

@@ -1,8 +1,10 @@
-"""The reserve (R16) and what is burned of the levies that reach it (R17)."""
+"""The reserve (R16), what is burned of the levies that reach it (R17), and what budgets spend of it."""
 
 from __future__ import annotations
 
+from collections import defaultdict, deque
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, ClassVar
 
 from eth_utils import keccak
@@ -13,17 +15,26 @@ from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.usage import Announced, UsageBook
 from medtoken.audit.journal import Event, Journal
+from medtoken.chain.words import BudgetWord, DrawnWord
 
 _PARAMETERS = {keccak(text=name): name for name in ("ceiling", "burn_share")}
 
 
 class TreasuryBook(Book):
-    """Levies and burns, base units. Nothing else leaves the reserve yet."""
+    """Levies, burns, and what was spent within budgets; base units."""
 
     def __init__(
-        self, journal: Journal, usage: UsageBook, market: MarketBook, royalties: RoyaltyBook
+        self,
+        journal: Journal,
+        usage: UsageBook,
+        market: MarketBook,
+        royalties: RoyaltyBook,
+        *spenders: str,
     ) -> None:
-        """The treasury moves DUT; it takes the levies of what is settled and paid as royalties."""
+        """The treasury moves DUT; it takes the levies of what is settled and paid as royalties.
+
+        ``spenders`` are the suite's own contracts with budgets: each says in its own log what for.
+        """
         super().__init__(journal)
         self.usage = usage
         self.market = market
@@ -31,11 +42,32 @@ class TreasuryBook(Book):
         self.levies = 0
         self.burned = 0
         self.parameters = dict.fromkeys(_PARAMETERS.values(), 0)
+        self.budgets: dict[str, BudgetWord] = {}
+        self.drawn: dict[str, DrawnWord] = defaultdict(DrawnWord)
+        self._expected: dict[str, deque[int]] = {spender: deque() for spender in spenders}
+
+    @property
+    def spent(self) -> int:
+        """Spent within budgets and not given back."""
+        return sum(word.drawn for word in self.drawn.values())
 
     @property
     def reserve(self) -> int:
-        """Levies less what was burned and spent; nothing can be spent yet."""
-        return self.levies - self.burned
+        """Levies less what was burned and spent."""
+        return self.levies - self.burned - self.spent
+
+    def expect(self, spender: str, amount: int) -> None:
+        """Say that one of the suite's spenders spends this next, or gives it back where negative."""
+        self._expected[spender].append(amount)
+
+    def end_transaction(self) -> None:
+        """What was to be spent or given back must have been."""
+        for spender, due in self._expected.items():
+            for amount in due:
+                self.journal.require(
+                    False, 3, "R16", f"{amount} of the reserve never moved for {spender}"
+                )
+            due.clear()
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
@@ -45,6 +77,12 @@ class TreasuryBook(Book):
             "reserve": str(self.reserve),
             "ceiling": str(self.parameters["ceiling"]),
             "burn_share": self.parameters["burn_share"],
+            "spent": str(self.spent),
+            "budgets": {
+                spender: asdict(word)
+                | {"limit": str(word.limit), "drawn": str(self.drawn[spender].drawn)}
+                for spender, word in sorted(self.budgets.items())
+            },
         }
 
     def _received(self, event: Event) -> None:
@@ -79,7 +117,86 @@ class TreasuryBook(Book):
         )
         self.parameters[name] = event.args["current"]
 
+    def _approved(self, event: Event) -> None:
+        args, journal, now = event.args, self.journal, self.journal.now
+        spender, current = args["spender"], BudgetWord(**args["current"])
+        name = f"the budget of {spender}"
+        before = asdict(self.budgets.get(spender, BudgetWord()))
+        journal.expect(3, "R16", f"{name} as it was", before, args["previous"])
+        journal.require(
+            current == BudgetWord()
+            or (
+                current.limit > 0
+                and rules.within(current.period, rules.BUDGET_PERIOD)
+                and rules.within(current.until - now, (current.period, rules.BUDGET_LENGTH))
+                and current.since == now
+            ),
+            3,
+            "R16",
+            f"{name} is out of bounds",
+        )
+        self.budgets[spender] = current
+        self.drawn[spender] = DrawnWord(drawn=self.drawn[spender].drawn)
+
+    def _spent(self, event: Event) -> None:
+        args, journal, now = event.args, self.journal, self.journal.now
+        spender, amount = args["spender"], args["amount"]
+        budget, text = self.budgets.get(spender, BudgetWord()), f"what {spender} spent"
+        number, used = self._used(spender)
+        journal.require(
+            now < budget.until and 0 < amount <= budget.limit - used,
+            3,
+            "R16",
+            f"{text}, {amount}, was not within its budget",
+        )
+        journal.require(amount <= self.reserve, 3, "R16", f"{text} was more than the reserve")
+        self._moved(event, number, used + amount, amount)
+        self.usage.announce(
+            Announced(self.usage.treasury, spender, amount, 3, "R16", "what a budget spends")
+        )
+
+    def _returned(self, event: Event) -> None:
+        spender, amount = event.args["spender"], event.args["amount"]
+        number, used = self._used(spender)
+        self.journal.require(
+            0 < amount <= self.drawn[spender].drawn,
+            3,
+            "R16",
+            f"{spender} gave back {amount}, more than it has spent or nothing",
+        )
+        self._moved(event, number, used - min(used, amount), -amount)
+        self.usage.announce(
+            Announced(spender, self.usage.treasury, amount, 3, "R16", "what a budget gets back")
+        )
+
+    def _used(self, spender: str) -> tuple[int, int]:
+        """The number of a budget's running period, and what is used of its limit."""
+        budget, drawn = self.budgets.get(spender, BudgetWord()), self.drawn[spender]
+        if not budget.limit:
+            return 0, 0
+        number = budget.number(self.journal.now)
+        return number, drawn.used if drawn.number == number else 0
+
+    def _moved(self, event: Event, number: int, used: int, amount: int) -> None:
+        """Book what a spender spent, or gave back where ``amount`` is negative."""
+        args, spender = event.args, event.args["spender"]
+        self.drawn[spender] = DrawnWord(used, number, self.drawn[spender].drawn + amount)
+        self.journal.expect(
+            3,
+            "R16",
+            f"period, use of its limit and reserve after a move by {spender}",
+            (number, used, self.reserve),
+            (args["period"], args["used"], args["reserve"]),
+        )
+        expected = self._expected.get(spender)
+        if expected is not None:
+            due = expected.popleft() if expected else None
+            self.journal.expect(3, "R16", f"what {spender} spends, by its own word", due, amount)
+
     handlers: ClassVar[Mapping[str, Handler]] = {
         "LevyReceived": _received,
         "ParameterChanged": _parameter,
+        "BudgetApproved": _approved,
+        "BudgetSpent": _spent,
+        "BudgetReturned": _returned,
     }

@@ -6,12 +6,14 @@ carried out once before it is measured where the first time pays for more.
 
 from __future__ import annotations
 
+import io
 import secrets
 
 from eth_utils import to_checksum_address
 
 from _bench.gas.table import Cost, cost
 from medtoken.chain.contracts import (
+    Answer,
     Draft,
     LicenceRef,
     Order,
@@ -23,9 +25,19 @@ from medtoken.chain.contracts import (
 )
 from medtoken.chain.desks import Item, Undertaking
 from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.research import Outcome, ResearchDesk
 from medtoken.demo.people import Cast
+from medtoken.holding import CHUNK, ChunkTree, Holding, Line
 from medtoken.merkle import Tree, draft_leaf
-from medtoken.messages import DUT, Consent, Revocation, Voucher, Withdrawal
+from medtoken.messages import (
+    DUT,
+    Consent,
+    Domain,
+    Revocation,
+    StorageWitness,
+    Voucher,
+    Withdrawal,
+)
 from medtoken.parties import Licensee
 from medtoken.parties.auctions import Auctions
 from medtoken.parties.baskets import Baskets, Listing
@@ -102,7 +114,75 @@ class Bench:
         gas |= self._basket()
         gas |= self._vouchers(patient, record, consent)
         gas |= self._sales(patient, record, consent)
-        return gas | self._royalties()
+        gas |= self._research(patient, record)
+        return gas | self._royalties() | self._storage(patient)
+
+    def _research(self, patient: Wallet, record: bytes) -> dict[str, Cost]:
+        """An outcome, and licences with its help: one used in part, one that is revoked."""
+        gas: dict[str, Cost] = {}
+        desk = ResearchDesk(self.suite.node, self.suite.deployment)
+        pharma, relay, seat = (self.people[name] for name in ("pharma", "relay", "operator"))
+        for _ in range(2):
+            consent = self._consent(patient, record)
+            signature = consent.sign(patient.key, self.market.domain)
+            self.market.grant(relay, consent, signature)
+            _, ref = self._buy(record, consent, form=2, units=1)
+            outcome = Outcome(ref.id(), pharma.address, 1, secrets.token_bytes(32))
+            gas["research_verify"] = self._cost(desk.verify(seat, outcome, ref))
+            order = self._order(record, form=2, units=10)
+            receipt = desk.buy(pharma, order, consent, [], 10 * DUT)
+            gas["research_buy"] = self._cost(receipt)
+            ref = LicenceRef(consent.struct_hash(), record, pharma.address, order.salt)
+            self.market.use(pharma, ref, 5)
+            self.market.settle(relay, [ref])
+            gas["research_release"] = self._cost(desk.release(relay, ref))
+            revocation = Revocation(consent.struct_hash())
+            signature = revocation.sign(patient.key, self.market.domain)
+            self.market.revoke(relay, revocation.consent, signature)
+            self.market.settle(relay, [ref])
+            gas["research_return"] = self._cost(desk.release(relay, ref))
+        return gas
+
+    def _storage(self, patient: Wallet) -> dict[str, Cost]:
+        """A challenge to 16 records of 1 MiB: 44 samples in batches of 16, the last of one."""
+        storage, node, laboratory = self.suite.storage, self.suite.node, self.people["laboratory"]
+        hospital = self.people["hospital"]
+        attester = self.registry.number_of(laboratory.address)
+        number = self.registry.number_of(hospital.address)
+        domain = Domain(node.chain_id, storage.address)
+        files: dict[Line, bytes] = {}
+        for _ in range(16):
+            record = self._register(self._draft(patient))
+            self._attest(record)
+            sealed = secrets.token_bytes(2**20)
+            files[Line(ChunkTree(io.BytesIO(sealed)).root, record, len(sealed))] = sealed
+        holding = Holding(list(files))
+
+        def answer(sample: int) -> Answer:
+            place = holding.place(storage.sample(number, sample))
+            line, sealed = place.line, files[place.line]
+            witness = StorageWitness(line.record, line.root, line.size)
+            return Answer(
+                line=line,
+                right=place.right,
+                steps=place.steps,
+                attester=attester,
+                signature=witness.sign(laboratory.key, domain),
+                chunk=sealed[place.chunk * CHUNK : (place.chunk + 1) * CHUNK],
+                path=tuple(ChunkTree(io.BytesIO(sealed)).path(place.chunk)),
+            )
+
+        gas = {"holding_commit": self._cost(storage.commit(hospital, holding.root, holding.size))}
+        self._wait(node.head().timestamp + 30 * 86_400)
+        gas["storage_challenge"] = self._cost(storage.challenge(self.people["relay"], number))
+        for _ in range(2):
+            node.rpc("evm_mine")
+        last = storage.holding(number).samples - 1
+        batches = [range(n, min(n + 16, last)) for n in range(0, last, 16)]
+        receipts = [storage.answer(hospital, number, [answer(n) for n in b]) for b in batches]
+        gas["storage_answer_each"] = self._cost(receipts[0]).each(16)
+        gas["storage_proven"] = self._cost(storage.answer(hospital, number, [answer(last)]))
+        return gas
 
     def _royalties(self) -> dict[str, Cost]:
         """A study of 100,000 lines, whose members were paid before."""
@@ -381,7 +461,13 @@ class Bench:
     def _buy(
         self, record: bytes, consent: Consent, *, form: int, units: int, signer: int = 0
     ) -> tuple[Receipt, LicenceRef]:
-        order = Order(
+        order = self._order(record, form=form, units=units, signer=signer)
+        receipt = self.market.buy(self.people["pharma"], order, consent, [])
+        ref = LicenceRef(consent.struct_hash(), record, self.people["pharma"].address, order.salt)
+        return receipt, ref
+
+    def _order(self, record: bytes, *, form: int, units: int, signer: int = 0) -> Order:
+        return Order(
             record=record,
             form=form,
             units=units,
@@ -393,6 +479,3 @@ class Bench:
             agreement=self.market.agreement(),
             salt=secrets.randbits(96) << 160 | signer,
         )
-        receipt = self.market.buy(self.people["pharma"], order, consent, [])
-        ref = LicenceRef(consent.struct_hash(), record, self.people["pharma"].address, order.salt)
-        return receipt, ref

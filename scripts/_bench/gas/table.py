@@ -208,6 +208,23 @@ ROWS: dict[str, Row] = {
     ),
     "royalty_pay_in_exact_allowance": Row("as royalty_pay_in, from an allowance that it uses up"),
     "royalty_withdraw": Row("a contributor's credit withdrawn by signature, through a relay"),
+    # --- storage
+    "holding_commit": Row("the root over 16 records and their bytes stored", target=90_000),
+    "storage_challenge": Row("a challenge opened; a later block draws", target=60_000),
+    "storage_answer_each": Row(
+        "a sample's way to the root, its chunk and its witness checked, 16 in one transaction, each",
+        target=90_000,
+    ),
+    "storage_proven": Row("the last sample checked, GT minted", target=300_000),
+    # --- research
+    "research_verify": Row("an outcome verified by the last seat that is needed, RT minted"),
+    "research_buy": Row(
+        "as buy_licence, with RT burned, and the budget's money for it set aside", target=330_000
+    ),
+    "research_release": Row("what was earned of the help moved to the licensee", target=90_000),
+    "research_return": Row(
+        "a closed licence's help given back to the reserve, its RT to the licensee"
+    ),
 }
 
 

@@ -91,8 +91,28 @@ TABLE: dict[str, dict[str, Kind]] = {
     "Treasury": {
         "initialize": K.ONCE,
         "receive_levy": K.RESTRICTED,
+        "approve_budget": K.RESTRICTED,
+        "spend": K.BOUND,
+        "give_back": K.BOUND,
         "set_ceiling": K.RESTRICTED,
         "set_burn_share": K.RESTRICTED,
+    },
+    "ResearchToken": {
+        "transfer": K.NEVER,
+        "transferFrom": K.NEVER,
+        "mint": K.BOUND,
+        "burn": K.BOUND,
+        "setAuthority": K.BOUND,
+        "bindDesk": K.RESTRICTED,
+    },
+    "ResearchDesk": {
+        "initialize": K.ONCE,
+        "verify_outcome": K.RESTRICTED,
+        "buy": K.OWN,
+        "release": K.OPEN,
+        "set_seats": K.RESTRICTED,
+        "set_share": K.RESTRICTED,
+        "set_reward": K.RESTRICTED,
     },
     "UsageToken": {
         "transfer": K.OWN,
@@ -451,7 +471,14 @@ def test_nobody_initialises_again(bare: World, contract: str) -> None:
 
 @pytest.mark.parametrize(
     "token",
-    ["UsageToken", "ContributionToken", "GovernanceToken", "BadgeToken", "InstitutionToken"],
+    [
+        "UsageToken",
+        "ContributionToken",
+        "GovernanceToken",
+        "ResearchToken",
+        "BadgeToken",
+        "InstitutionToken",
+    ],
 )
 def test_only_the_manager_moves_a_token_under_another_manager(bare: World, token: str) -> None:
     for name in bare.people.__dataclass_fields__:
@@ -662,6 +689,27 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "delegateBySig": ((stranger, 0, 0, 27, NONE, NONE), "VotesExpiredSignature(0)"),
             "mint": ((stranger, 1), "soulbound: only the bound minter mints"),
             "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "Treasury": {
+            "spend": ((1,), "treasury: no budget for this"),
+            "give_back": ((1,), "treasury: more than it has spent"),
+        },
+        "ResearchToken": {
+            "transfer": ((stranger, 0), "RT: not transferable"),
+            "transferFrom": (
+                (licensee, stranger, 1),
+                f"ERC20InsufficientAllowance({stranger}, 0, 1)",
+            ),
+            "mint": ((stranger, 1), "RT: only the bound desk mints and burns"),
+            "burn": ((licensee, 1), "RT: only the bound desk mints and burns"),
+            "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "ResearchDesk": {
+            "buy": (
+                (world.order(consent), consent.values(), [], DUT),
+                "account: deposit is too small",
+            ),
+            "release": ((ref,), "research: no support for it"),
         },
         "StorageRewards": {
             "challenge": ((1,), "storage: nothing is claimed"),

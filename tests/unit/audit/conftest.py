@@ -20,6 +20,7 @@ from support.desks import Desks, items
 from support.evm import Evm
 from support.holdings import Shelf
 from support.recording import EvmChain, RecordingEvm
+from support.research import Research
 from support.rewards import Stage as Rewards
 from support.royalties import REASON, Stage
 from support.world import (
@@ -46,7 +47,7 @@ from medtoken.chain.words import GRAIN
 from medtoken.deploy.plan import FACTORS
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
-from medtoken.messages import Revocation
+from medtoken.messages import Consent, Revocation
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
@@ -123,9 +124,11 @@ class History:
         return [*self.events, Event(contract, event, args, address, block, b"invented", 10_000)]
 
 
-def recorded_world() -> Desks:
+def recorded_world() -> Research:
     with patch("support.world.Evm", RecordingEvm):
-        return Desks().settle_in()
+        made = Research()
+        super(Research, made).settle_in()
+        return made
 
 
 def history_of(world: World, chain_type: type[EvmChain] = KeptChain) -> History:
@@ -142,7 +145,7 @@ def audit(world: World) -> Report:
 # ------------------------------------------------------------------ the story
 
 
-def story(w: Desks) -> SimpleNamespace:
+def story(w: Research) -> SimpleNamespace:
     """Everything that can happen does; returns names for a few things that did."""
     e, p = w.evm, w.people
     records, marks = _records(w)
@@ -161,6 +164,7 @@ def story(w: Desks) -> SimpleNamespace:
     _storage(w)
     _rewards(w, marks)
     _assets(w, marks)
+    _research(w, marks)
     _governance(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
@@ -751,6 +755,60 @@ def _assets(w: World, marks: dict[str, object]) -> None:
     # Somebody has its earnings paid to the desk: a gift, and nobody's.
     w.market.withdraw(p.platform, desk.address, 5, w.now, b"", sender=p.platform)
     marks.update(first=first, second=second)
+
+
+def _research(w: Research, marks: dict[str, object]) -> None:
+    """Outcomes verified, RT spent, its help earned and not, budgets that begin and end (R4, R16)."""
+    e, p, desk = w.evm, w.people, w.research
+
+    def granted() -> Consent:
+        return w.granted(w.record(sender=p.stranger))
+
+    seat = w.seat()
+    w.as_timelock(desk, "set_seats", 2)
+    made = w.buy(granted(), units=4, agreement=b"\7" * 32)
+    outcome = w.outcome(made, kind=2)
+    for who in (p.technical, seat):
+        w.verify(outcome, made, who)
+    w.verify(w.outcome(made), made, seat)  # one of two seats
+    w.as_timelock(desk, "set_share", 4_000)
+    w.as_timelock(desk, "set_reward", 3, 5_000 * DUT)
+    w.budget(250 * DUT, period=30 * DAY)
+    lost = granted()
+    helped = w.buy_with(granted(), 70 * DUT + 10**9, agreement=b"\7" * 32, salt=80 << KEY_BITS)
+    revoked = w.buy_with(lost, 50 * DUT, agreement=b"\7" * 32, salt=81 << KEY_BITS)
+    term = w.buy_with(granted(), 9 * DUT, form=FIXED, agreement=b"\7" * 32, salt=82 << KEY_BITS)
+    w.use(helped, 3)
+    w.use(revoked, 4)
+    w.revoke(lost)
+    e.warp(5 * DAY)
+    w.settle(helped, revoked, term)
+    for ref in (helped, revoked, term):
+        w.release(ref)
+    e.warp(30 * DAY)
+    w.use(helped, 2)
+    w.settle(helped, term)
+    w.release(term)
+    w.release(helped)
+    again = granted()
+    unused = w.buy_with(again, 20 * DUT, agreement=b"\7" * 32, salt=83 << KEY_BITS)
+    w.revoke(again)
+    w.as_timelock(w.treasury, "approve_budget", desk.address, 0, 0, 0)
+    e.warp(5 * DAY)
+    w.settle(unused)
+    w.release(unused)  # into a budget that is over
+    # Somebody else's budget, which is not a contract's of this suite.
+    w.as_timelock(w.treasury, "approve_budget", p.annotator, 9 * DUT, DAY, 40 * DAY)
+    w.treasury.spend(4 * DUT, sender=p.annotator)
+    w.dut.approve(w.treasury.address, DUT, sender=p.annotator)
+    w.treasury.give_back(DUT, sender=p.annotator)
+    w.budget(90 * DUT, period=30 * DAY)
+    held = w.buy_with(granted(), 30 * DUT, agreement=b"\7" * 32, salt=84 << KEY_BITS)
+    w.use(held, 1)
+    w.settle(held)
+    w.release(held)
+    w.market.deposit(desk.address, 3 * DUT, sender=p.licensee)  # a gift to nobody
+    marks.update(helped=helped, unhelped=revoked, help_held=held, outcome=outcome, seat=seat)
 
 
 def _governance(w: World, marks: dict[str, object]) -> None:

@@ -115,6 +115,8 @@ UNSEEN = {
     # of the deployment: the first auction was opened after others
     "AuctionHouse.TermsChanged": 1,
     "Rewards.BeneficiaryChanged": 2,
+    # of an outcome that too few seats verified: nobody knows what to ask for
+    "ResearchDesk.OutcomeVerified": 1,
     "RoyaltyVault.OptionGranted": 1,
     "RoyaltyVault.StudySealed": 2,
     "AccessManager.OperationScheduled": 1,

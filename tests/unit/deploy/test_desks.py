@@ -15,6 +15,7 @@ from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, Role
 from medtoken.errors import BadInput
 
 DESKS = ("AuctionHouse", "BasketDesk")
+ALL = (*DESKS, "ResearchDesk")
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def bare() -> Desks:
     return Desks()
 
 
-def test_the_plan_grants_the_role_to_both_desks_and_to_no_person() -> None:
+def test_the_plan_grants_the_role_to_the_desks_and_to_no_person() -> None:
     params = load_params("devnet", operator=Actor("operator"), platform=Actor("p"), people={})
     granted = [
         step.args[1]
@@ -31,8 +32,8 @@ def test_the_plan_grants_the_role_to_both_desks_and_to_no_person() -> None:
         and step.function == "grantRole"
         and step.args[0] == int(Role.DESK)
     ]
-    assert granted == [Ref(name) for name in DESKS]
-    assert CONTRACT_ROLES[Role.DESK] == DESKS
+    assert granted == [Ref(name) for name in ALL]
+    assert CONTRACT_ROLES[Role.DESK] == ALL
 
 
 @pytest.mark.parametrize("role", sorted(CONTRACT_ROLES))
@@ -50,7 +51,7 @@ def test_what_desks_may_call_is_theirs_alone(bare: Desks, function: str) -> None
     for who in (*vars(bare.people).values(), bare.timelock.address):
         allowed, _ = bare.manager.canCall(who, target, raw)
         assert not allowed, f"{who} may {function}"
-    for name in DESKS:
+    for name in ALL:
         allowed, _ = bare.manager.canCall(bare.suite[name].address, target, raw)
         assert allowed
 

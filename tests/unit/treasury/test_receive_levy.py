@@ -83,11 +83,22 @@ def test_what_somebody_sends_it_is_in_no_book(world: World, payer: str) -> None:
 
 
 def test_nothing_else_leaves_it(world: World, payer: str) -> None:
-    """R16: spending comes with governance. Until then no function pays out, whoever asks."""
+    """R16: what leaves is within a budget that the timelock approved; no other function pays out."""
     world.treasury.receive_levy(100, sender=payer)
     writes = {
         entry["name"]
         for entry in world.treasury.abi._functions.values()
         if entry["stateMutability"] not in ("view", "pure")
     }
-    assert writes == {"initialize", "receive_levy", "set_ceiling", "set_burn_share"}
+    assert writes == {
+        "initialize",
+        "receive_levy",
+        "approve_budget",
+        "spend",
+        "give_back",
+        "set_ceiling",
+        "set_burn_share",
+    }
+    for who in vars(world.people).values():
+        with reverts("treasury: no budget for this"):
+            world.treasury.spend(1, sender=who)
