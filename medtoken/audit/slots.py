@@ -141,7 +141,11 @@ def _tariff(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
 def _treasury(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     book = ledger.treasury
     yield layout.at("_levies"), book.levies
-    yield layout.at("_burned"), book.burned
+    yield layout.at("_gone"), book.burned | book.spent << 128
+    for spender, budget in book.budgets.items():
+        yield layout.at("_budgets", spender), budget.pack()
+    for spender, drawn in book.drawn.items():
+        yield layout.at("_drawn", spender), drawn.pack()
     for name in ("ceiling", "burn_share"):
         yield layout.at(f"_{name}"), book.parameters[name]
 
@@ -300,6 +304,22 @@ def _assets(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at(f"_{name}"), book.parameters[name]
 
 
+def _research(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.research
+    for name in ("seats", "share"):
+        yield layout.at(f"_{name}"), getattr(book, name)
+    for kind, amount in book.rewards.items():
+        yield layout.at("_rewards", kind), amount
+    for outcome, seats in book.votes.items():
+        yield layout.at("_votes", outcome), len(seats)
+        for seat in seats:
+            yield layout.at("_verified", outcome, seat), 1
+    for evidence, outcome in book.rewarded.items():
+        yield layout.at("_rewarded", evidence), _number(outcome)
+    for licence, support in book.supports.items():
+        yield layout.at("_supports", licence), support.pack()
+
+
 def _statements(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     for licence, statement in ledger.destructions.statements.items():
         yield layout.at("_statements", licence), _number(statement)
@@ -318,4 +338,5 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "QualityDisputes": _disputes,
     "AssetDesk": _assets,
     "LicenceView": _statements,
+    "ResearchDesk": _research,
 }

@@ -139,6 +139,12 @@ VIEWS: dict[str, dict[str, View]] = {
     },
     "ContributionToken": _SOULBOUND,
     "GovernanceToken": _SOULBOUND,
+    "ResearchToken": {
+        **_MANAGED,
+        "totalSupply": lambda w: w.number("_totalSupply"),
+        "balanceOf": lambda w, account: w.number("_balances", account),
+        "minter": lambda w: w.account("minter"),
+    },
     "BadgeToken": {
         **_MANAGED,
         "ownerOf": _owner,
