@@ -143,7 +143,7 @@ VIEWS: dict[str, dict[str, View]] = {
         **_MANAGED,
         "totalSupply": lambda w: w.number("_totalSupply"),
         "balanceOf": lambda w, account: w.number("_balances", account),
-        "minter": lambda w: w.account("minter"),
+        "desk": lambda w: w.account("desk"),
     },
     "BadgeToken": {
         **_MANAGED,
