@@ -169,7 +169,6 @@ def test_vouchers_count_to_the_last_second_of_their_window(pair: Pair) -> None:
     assert all(market.licences[ref].closed for ref in refs)
 
 
-@pytest.mark.xfail(reason="the auditor has no word for earnings that are given to the treasury")
 def test_earnings_given_to_the_treasury_disturb_no_audit(pair: Pair) -> None:
     ref = buy(pair, pair.facts.consents[1], METERED, 1, pair.now + DAY)
     use(pair, ref, 1)

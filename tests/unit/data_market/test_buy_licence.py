@@ -138,7 +138,7 @@ def test_a_fixed_term_costs_one_unit_per_started_year(world: World, term: int, y
     assert world.term(ref)["price"] * 10**9 == years * 50 * DUT
 
 
-@pytest.mark.parametrize("kind", [5, 6, 7, 8])
+@pytest.mark.parametrize("kind", [5, 6, 8])
 def test_a_kind_without_a_reference_is_not_for_sale(world: World, kind: int) -> None:
     consent = world.granted(world.record(kind=kind))
     with reverts("licence: kind is not for sale"):
