@@ -117,7 +117,7 @@ def test_the_command_line_proves_from_a_hash(used: Stage, node: Liar) -> None:
         ("DataMarket", "licences._window"),
         ("DataMarket", "rates._current"),
         ("RecordRegistry", "_min_quality"),
-        ("Treasury", "_burned"),
+        ("Treasury", "_levies"),
     ],
 )
 def test_a_word_that_no_transaction_wrote_is_caught(
