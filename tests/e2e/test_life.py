@@ -56,10 +56,10 @@ def test_a_record_lives_is_sold_earns_and_rests(devnet: Any, process: Run, tmp_p
     devnet.chain.mine()
     # The consent lets out a de-identified image: until the hospital made one, nothing opens.
     assert process("record", "open", licence, tmp_path / "opened.dcm").code == 7
-    copy = process("record", "copy", record, file, "--licence", licence).ok()
+    copy = process("record", "copy", record, file, "--licence", licence, "--inspected").ok()
     assert copy["new"]
     assert copy["marked_places"] > 100
-    assert not process("record", "copy", record, file, "--licence", licence).ok()["new"]
+    assert not process("record", "copy", record, file, "--licence", licence, "--inspected").ok()["new"]
     devnet.chain.mine()
     opened = process("record", "open", licence, tmp_path / "opened.dcm").ok()
     assert opened["fingerprint"] == copy["fingerprint"] != added["fingerprint"]
