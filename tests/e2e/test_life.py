@@ -65,8 +65,8 @@ def test_a_record_lives_is_sold_earns_and_rests(devnet: Any, process: Run, tmp_p
     assert opened["fingerprint"] == copy["fingerprint"] != added["fingerprint"]
     content = (tmp_path / "opened.dcm").read_bytes()
     assert hashlib.sha256(content).hexdigest() == copy["sha256"].removeprefix("0x")
-    assert b"CompressedSamples^CT1" in Path(file).read_bytes()
-    assert b"CompressedSamples^CT1" not in content
+    assert b"CompressedSamples^MR1" in Path(file).read_bytes()
+    assert b"CompressedSamples^MR1" not in content
 
     # What was paid is split, and the patient is paid out.
     settled = process("earnings", "settle", licence).ok()

@@ -75,6 +75,14 @@ class Chain:
         self.node.rpc("evm_increaseTime", seconds)
         self.node.rpc("evm_mine")
 
+    def reorganise(self, blocks: int) -> None:
+        """The last blocks are left, with what happened in them; as many others stand there."""
+        left = self.node.head()
+        # Another miner: else an empty block made in the same second is the very same block again.
+        self.node.rpc("anvil_setCoinbase", "0x" + os.urandom(20).hex())
+        self.node.rpc("anvil_reorg", blocks, [])
+        assert self.node.block(left.number).hash != left.hash
+
     def nonce(self, address: str) -> int:
         """How many transactions an account has sent."""
         return int(self.node.rpc("eth_getTransactionCount", address, "latest"), 16)

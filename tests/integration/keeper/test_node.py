@@ -128,7 +128,7 @@ def test_what_was_final_stays(own: Chain) -> None:
     assert len(marks) == 1
     with pytest.raises(MedtokenError):
         own.node.rpc("anvil_reorg", 1_000_000, [])
-    own.node.rpc("anvil_reorg", 4, [])
+    own.reorganise(4)
     expect_refusal(Code.CHAIN_REORGANISED, looking.tip)
     own.mine(3)
     expect_refusal(Code.CHAIN_REORGANISED, looking.tip)
@@ -148,9 +148,7 @@ def test_a_reorganisation_that_leaves_the_final_block_is_followed(own: Chain) ->
     state = looking.licence_state(bought.licence, bought.block)
     assert (state.live, state.code) == (False, Code.REVOKED)
     # The block with the revocation is left: what the head says now counts, and nothing is stuck.
-    own.node.rpc("evm_increaseTime", 60)  # else the new block may be the very same
-    own.node.rpc("anvil_reorg", 1, [])
-    assert own.node.block(tip.number).hash != tip.hash
+    own.reorganise(1)
     assert looking.licence_state(bought.licence, bought.block).live
 
 
@@ -159,10 +157,8 @@ def test_a_block_that_is_left_between_two_calls_mixes_nothing(own: Chain) -> Non
     bought = people.licensed()
     own.mine(3)
     looking = view(own)
-    tip, left = looking.tip(), own.node.head()
-    own.node.rpc("evm_increaseTime", 60)  # else the new block may be the very same
-    own.node.rpc("anvil_reorg", 1, [])
-    assert own.node.block(left.number).hash != left.hash
+    tip = looking.tip()
+    own.reorganise(1)
     expect_refusal(
         Code.CHAIN_REORGANISED,
         lambda: looking.licence_states(tip, [(bought.licence, bought.block)]),
