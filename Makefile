@@ -6,6 +6,9 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
+# A process for each verb: what Python compiled once has to be there for the next one.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 WORKERS ?= 2

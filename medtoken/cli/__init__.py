@@ -12,72 +12,40 @@ import sys
 import click
 
 import medtoken
-from medtoken.cli import (
-    asset,
-    auction,
-    audit,
-    basket,
-    consent,
-    copies,
-    demo,
-    deploy,
-    devnet,
-    earnings,
-    holding,
-    intake,
-    keeper,
-    licence,
-    record,
-    research,
-    rewards,
-    royalty,
-    store,
-    voucher,
-)
+from medtoken.cli._group import LazyGroup
 from medtoken.errors import MedtokenError, StateError
 
 _INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_COMMANDS = (
+    "asset",
+    "audit",
+    "consent",
+    "demo",
+    "deploy",
+    "devnet",
+    "earnings",
+    "holding",
+    "intake",
+    "keeper",
+    "licence",
+    "record",
+    "research",
+    "rewards",
+    "royalty",
+    "store",
+)
+
+
+@click.group(
+    cls=LazyGroup,
+    lazy={name: f"{name}:{name}" for name in _COMMANDS},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(medtoken.__version__, prog_name="medtoken")
 def cli() -> None:
     """Medical records, shared on the patient's own terms and paid for."""
-
-
-for _command in (
-    devnet.devnet,
-    deploy.deploy,
-    record.record,
-    intake.intake,
-    store.store,
-    consent.consent,
-    licence.licence,
-    earnings.earnings,
-    royalty.royalty,
-    asset.asset,
-    holding.holding,
-    rewards.rewards,
-    research.research,
-    audit.audit,
-    demo.demo,
-    keeper.keeper,
-):
-    cli.add_command(_command)
-for _command in (
-    keeper.destroy,
-    keeper.certificate,
-    keeper.rotate_key,
-    copies.mask,
-    copies.copy,
-    copies.query,
-    copies.mark,
-    copies.trace,
-    rewards.outcomes,
-):
-    record.record.add_command(_command)
-for _verb in (*auction.VERBS, basket.basket, voucher.voucher, rewards.outcome):
-    licence.licence.add_command(_verb)
 
 
 def main() -> None:

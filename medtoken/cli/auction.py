@@ -144,6 +144,3 @@ def _offered(auction_id: bytes, offer: AuctionOffer) -> dict[str, Any]:
         "term": offer.term,
         "certified_first": offer.certifiedFirst,
     }
-
-
-VERBS = (auction, bid, award, show)

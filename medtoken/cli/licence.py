@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed
+from medtoken.cli._group import LazyGroup
 from medtoken.errors import BadInput, ContractRefused, MalformedFile
 from medtoken.messages import CopyDestruction
 from medtoken.parties import Licensee
@@ -21,7 +22,18 @@ _FILE_MOST = 1 << 20
 _FORMS = {form.name.lower().replace("_", "-"): form for form in Form}
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "auction": "auction:auction",
+        "auction-show": "auction:show",
+        "award": "auction:award",
+        "basket": "basket:basket",
+        "bid": "auction:bid",
+        "outcome": "rewards:outcome",
+        "voucher": "voucher:voucher",
+    },
+)
 def licence() -> None:
     """Licences: prepay, buy within a consent, use, show."""
 

@@ -15,6 +15,7 @@ import click
 from medtoken import vocabulary
 from medtoken.chain.contracts import Scores
 from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed, storing
+from medtoken.cli._group import LazyGroup
 from medtoken.errors import BadInput
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import FirstOf, open_source
@@ -39,7 +40,20 @@ looking_elsewhere = click.option(
 )
 
 
-@click.group()
+@click.group(
+    cls=LazyGroup,
+    lazy={
+        "certificate": "keeper:certificate",
+        "copy": "copies:copy",
+        "destroy": "keeper:destroy",
+        "mark": "copies:mark",
+        "mask": "copies:mask",
+        "outcomes": "rewards:outcomes",
+        "query": "copies:query",
+        "rotate-key": "keeper:rotate_key",
+        "trace": "copies:trace",
+    },
+)
 def record() -> None:
     """Records: seal and register, score, attest, show, challenge, open, exchange."""
 

@@ -59,7 +59,9 @@ def test_a_record_lives_is_sold_earns_and_rests(devnet: Any, process: Run, tmp_p
     copy = process("record", "copy", record, file, "--licence", licence, "--inspected").ok()
     assert copy["new"]
     assert copy["marked_places"] > 100
-    assert not process("record", "copy", record, file, "--licence", licence, "--inspected").ok()["new"]
+    assert not process("record", "copy", record, file, "--licence", licence, "--inspected").ok()[
+        "new"
+    ]
     devnet.chain.mine()
     opened = process("record", "open", licence, tmp_path / "opened.dcm").ok()
     assert opened["fingerprint"] == copy["fingerprint"] != added["fingerprint"]
