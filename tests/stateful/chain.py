@@ -10,7 +10,7 @@ from eth_abi import encode
 from eth_account import Account
 from eth_utils import keccak
 from stateful.model import Permit, PermitSignature, Proof, Signature, State
-from support.evm import CHAIN_ID, deploy_suite
+from support.evm import CHAIN_ID, Contract, Evm, deploy_suite
 from support.recording import EvmChain, RecordingEvm, deployment_of
 from support.world import Actor
 
@@ -50,6 +50,39 @@ def cast(name: str) -> Actor:
     return Actor(name)
 
 
+class Views:
+    """Asks any number of views of a suite at once."""
+
+    def __init__(self, evm: Evm, suite: Mapping[str, Contract]) -> None:
+        self.evm, self.suite = evm, suite
+        self._asked: dict[tuple[Any, ...], tuple[bytes, int]] = {}
+        evm.insert_code(READER, READS)
+
+    def state(self, keys: Iterable[tuple[Any, ...]]) -> State:
+        """What views answer, as integers: one, or a tuple of several."""
+        keys = list(keys)
+        state = {key: self._ask(key) for key in keys if key not in self._asked}
+        old = [key for key in keys if key not in state]
+        asked = [self._asked[key] for key in old]
+        out = self.evm.view(self.evm.nobody, READER, b"".join(question for question, _ in asked))
+        at = 0
+        for key, (_, size) in zip(old, asked, strict=True):
+            state[key] = _words(out[at : at + size])
+            at += size
+        assert at == len(out), "a view answers longer or shorter than before"
+        return state
+
+    def _ask(self, key: tuple[Any, ...]) -> Any:
+        """Ask a view for the first time: how to ask, and how long the answer is, is remembered."""
+        contract, function, *args = key
+        data = self.suite[contract].abi.call(function, *args)
+        address = self.suite[contract].address
+        out = self.evm.view(self.evm.nobody, address, data)
+        question = bytes.fromhex(address[2:]) + len(data).to_bytes(2) + data
+        self._asked[key] = question, len(out)
+        return _words(out)
+
+
 class Chain:
     """A fresh deployment, spoken to by the names of contracts and functions."""
 
@@ -65,8 +98,7 @@ class Chain:
         self.suite = deploy_suite(self.evm, self.params, cast("deployer"))
         self.addresses = {name: contract.address for name, contract in self.suite.items()}
         self.timelock = self.addresses["TimelockController"]
-        self._asked: dict[tuple[Any, ...], tuple[bytes, int]] = {}
-        self.evm.insert_code(READER, READS)
+        self._views = Views(self.evm, self.suite)
         self._domains = {
             "DataMarket": self._domain("medtoken", "DataMarket"),
             "UsageToken": self._domain("Data Usage Token", "UsageToken"),
@@ -125,27 +157,7 @@ class Chain:
 
     def state(self, keys: Iterable[tuple[Any, ...]]) -> State:
         """What views answer, as integers: one, or a tuple of several."""
-        keys = list(keys)
-        state = {key: self._ask(key) for key in keys if key not in self._asked}
-        old = [key for key in keys if key not in state]
-        asked = [self._asked[key] for key in old]
-        out = self.evm.view(self.evm.nobody, READER, b"".join(question for question, _ in asked))
-        at = 0
-        for key, (_, size) in zip(old, asked, strict=True):
-            state[key] = _words(out[at : at + size])
-            at += size
-        assert at == len(out), "a view answers longer or shorter than before"
-        return state
-
-    def _ask(self, key: tuple[Any, ...]) -> Any:
-        """Ask a view for the first time: how to ask, and how long the answer is, is remembered."""
-        contract, function, *args = key
-        data = self.suite[contract].abi.call(function, *args)
-        address = self.addresses[contract]
-        out = self.evm.view(self.evm.nobody, address, data)
-        question = bytes.fromhex(address[2:]) + len(data).to_bytes(2) + data
-        self._asked[key] = question, len(out)
-        return _words(out)
+        return self._views.state(keys)
 
     # ---------------------------------------------------------------- auditing
 

@@ -47,10 +47,13 @@ WEEK = 7 * DAY
 
 @cache
 def stage() -> Desks:
-    """Everybody has settled in, and honest money lies everywhere."""
     with patch("support.world.Evm", RecordingEvm):
-        w = Desks().settle_in()
-    p = w.people
+        return furnish(Desks())
+
+
+def furnish(w: Desks) -> Desks:
+    """Everybody settles in, and honest money lies everywhere."""
+    p = w.settle_in().people
     vault, rewards = w.suite["RoyaltyVault"], w.suite["Rewards"]
     royalties = Royalties(w)
     honest = Actor("an honest patient")
