@@ -76,7 +76,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo postgres bench-gas bench-store bench-meter bench-royalty dist
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo postgres spark bench-gas bench-store bench-meter bench-royalty dist
 test-all: test test-e2e test-campaign test-ape test-kubo ## Run every test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
@@ -90,6 +90,9 @@ test-ape: build setup-dev ## Run the end-to-end flows through Ape
 
 kubo: ## Find Kubo on PATH, or build it with Go into .build/bin
 	@scripts/setup_kubo
+
+spark: setup-dev ## Install Spark, for the audit's checks on it
+	@scripts/setup python spark
 
 postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on it
 	@scripts/setup_postgres
@@ -122,7 +125,7 @@ lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer ve
 	@for name in bootstrap node dev; do \
 	  echo "==> requirements/$$name.txt"; \
 	  UV_SYSTEM_CERTS=true $(COMPILE) $(UPGRADE) requirements/$$name.in -o requirements/$$name.txt; done
-	@for name in runtime build demo; do \
+	@for name in runtime build demo audit spark; do \
 	  echo "==> requirements/$$name.txt"; \
 	  UV_SYSTEM_CERTS=true $(COMPILE) -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@echo "==> package-lock.json"

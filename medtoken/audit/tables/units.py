@@ -1,0 +1,101 @@
+"""What each number in an event counts. An ABI says how wide a number is, never what it means.
+
+A name means the same in every event, but for those that are told apart below by contract and event.
+A table with a number that stands nowhere here cannot be made: a new event needs its units first.
+"""
+
+from __future__ import annotations
+
+BASE = "base units"  # of the token that the event is about: 10**-18
+WEI = "wei"
+TIME = "unix seconds"
+SECONDS = "seconds"
+DAYS = "days"
+DAY = "days since 1970-01-01"
+MONTH = "months of 30 days since 1970-01-01"
+BPS = "bps"
+BYTES = "bytes"
+COUNT = "count"
+POINTS = "points"
+THOUSANDTHS = "thousandths of R1's unit for the kind"
+WEIGHT = "weight"  # parts of a total that stands beside them
+BITS = "bits"  # each has a meaning of its own
+NUMBER = (
+    "number"  # tells one thing from others: an institution, an epoch, a kind, a place in a list
+)
+WORD = "word"  # 32 bytes that name something; kept as bytes
+MARK = "unix seconds or count"  # of a term or of metered units, by the licence's form
+OTHER = "as the parameter's name says"
+
+# These are small; every other number is kept as an exact decimal of 38 digits.
+SMALL = frozenset(
+    (TIME, SECONDS, DAYS, DAY, MONTH, BPS, BYTES, COUNT, POINTS, THOUSANDTHS, NUMBER, MARK)
+)
+
+_EVERYWHERE: dict[str, str] = {
+    name: unit
+    for unit, names in {
+        BASE: "amount annotator_amount at_risk bond burned custodian_amount drawn floor_price "
+        "gross held inherited kept left limit max_price minted new_votes paid patient_amount "
+        "platform_amount previous_votes price refund reserve returned royalty sales sold spent "
+        "levy",
+        WEI: "value",
+        TIME: "deadline end end_time ends expiry opens schedule since start_time time until",
+        SECONDS: "certified_first delay duration extension gap new_duration old_duration term window",
+        DAYS: "patience",
+        DAY: "as_of",
+        MONTH: "month",
+        BPS: "discount increment patient_share rate share",
+        BYTES: "size",
+        COUNT: "calls count counted samples units used votes",
+        POINTS: "accuracy annotation completeness dvi points quality threshold timeliness "
+        "traceability volume",
+        WEIGHT: "total weight",
+        BITS: "capabilities flags groups licensees previous_capabilities purposes",
+        NUMBER: "admin annotator attester board codec custodian epoch factor form guardian index "
+        "kind number outcome period region role_id sealer seed_block service source steps tier "
+        "version voucher",
+        WORD: "badge nonce salt token_id",
+        MARK: "settled",
+    }.items()
+    for name in names.split()
+}
+
+# By contract and event, or by the event alone; an argument, or a part of one.
+_HERE: dict[str, dict[str, str]] = {
+    "AccessManager.OperationCanceled": {"nonce": NUMBER},
+    "AccessManager.OperationExecuted": {"nonce": NUMBER},
+    "AccessManager.OperationScheduled": {"nonce": NUMBER},
+    "Approval": {"value": BASE},
+    "AssetEarned": {"lineage": BASE},
+    "AttestationRevised": {"units": THOUSANDTHS},
+    "BudgetApproved": {"period": SECONDS},
+    "BudgetReturned": {"used": BASE},
+    "BudgetSpent": {"used": BASE},
+    "CapChanged": {"previous": BASE, "current": BASE},
+    "BasketDrawn": {"taken": COUNT},
+    "ChallengeOpened": {"units": THOUSANDTHS},
+    "FactorChanged": {"previous": BPS, "current": BPS},
+    "ParameterChanged": {"previous": OTHER, "current": OTHER},
+    "RatesChanged": dict.fromkeys(("provider", "annotator", "platform", "levy"), BPS),
+    "RecordAttested": {"units": THOUSANDTHS},
+    "Redeemed": {"token": NUMBER},
+    "ReferenceChanged": {"previous": BASE, "current": BASE},
+    "RewardChanged": {"previous": BASE, "current": BASE},
+    "ScarcityChanged": {"previous": BPS, "current": BPS},
+    "SeatsChanged": {"previous": COUNT, "current": COUNT},
+    "ServiceChanged": {"token": NUMBER},
+    "ShareChanged": {"previous": BPS, "current": BPS},
+    "StakeChanged": {"previous": BASE, "current": BASE},
+    "StandingChanged": {"previous": NUMBER, "current": NUMBER},
+    "Transfer": {"value": BASE},
+    "WindowChanged": {"previous": SECONDS, "current": SECONDS},
+}
+
+
+def unit_of(contract: str, event: str, name: str) -> str | None:
+    """What a number of an event counts; ``name`` in snake case. None where nobody has said it."""
+    for place in (f"{contract}.{event}", event):
+        if name in _HERE.get(place, {}):
+            return _HERE[place][name]
+    return _EVERYWHERE.get(name)
