@@ -16,9 +16,10 @@ from eth_abi import encode
 from eth_abi.exceptions import EncodingError
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
 from medtoken import vocabulary
+from medtoken._keccak import keccak
 from medtoken.errors import BadInput, InvalidSignature
 
 DUT = 10**18

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
+from medtoken._keccak import keccak
 from medtoken.chain.words import GRAIN, FactorsWord, KindWord, LicenceWord, RatesWord
 from medtoken.vocabulary import DUO_MODIFIERS, DUO_PERMISSIONS, Form, Tier
 

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from eth_utils import keccak
-
 from medtoken import artifacts
+from medtoken._keccak import keccak
 from medtoken.audit.books.auctions import Auction, Terms, undertaken
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id

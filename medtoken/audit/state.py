@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
 from medtoken import artifacts
+from medtoken._keccak import keccak
 from medtoken.audit.books.auctions import undertaken
 from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.baskets import packed_steps

@@ -7,6 +7,7 @@ dicts; ``bytesN`` come out as bytes, addresses as checksummed text.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,9 +15,11 @@ from typing import Any
 
 from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError, EncodingError
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
 from medtoken import artifacts
+from medtoken._keccak import keccak
+from medtoken.chain.fixed import DoesNotFit, Fixed
 from medtoken.errors import BadInput
 
 Entry = Mapping[str, Any]
@@ -40,8 +43,12 @@ class Abi:
     def __init__(self, name: str, entries: Sequence[Entry]) -> None:
         self.name = name
         self._functions = {e["name"]: e for e in entries if e["type"] == "function"}
+        self._selectors = {name: selector(entry) for name, entry in self._functions.items()}
+        self._inputs = {n: Fixed.of(e["inputs"]) for n, e in self._functions.items()}
+        self._outputs = {n: Fixed.of(e["outputs"]) for n, e in self._functions.items()}
         self.errors = {selector(e): e for e in entries if e["type"] == "error"}
         self._events = {topic(e): e for e in entries if e["type"] == "event"}
+        self._logs = {key: _LogWords.of(entry) for key, entry in self._events.items()}
         constructors = [e for e in entries if e["type"] == "constructor"]
         self._constructor: Sequence[Entry] = constructors[0]["inputs"] if constructors else []
 
@@ -59,7 +66,8 @@ class Abi:
 
     def selector(self, name: str) -> bytes:
         """The 4 bytes that call a function."""
-        return selector(self.function(name))
+        self.function(name)
+        return self._selectors[name]
 
     def construct(self, *args: Any) -> bytes:
         """The encoded constructor arguments that follow the creation code."""
@@ -67,14 +75,22 @@ class Abi:
 
     def call(self, name: str, *args: Any) -> bytes:
         """The calldata of a call."""
-        entry = self.function(name)
-        return selector(entry) + _encode(entry["inputs"], args, f"{self.name}.{name}")
+        entry, fixed = self.function(name), self._inputs[name]
+        if fixed is not None:
+            with contextlib.suppress(DoesNotFit):
+                return self._selectors[name] + fixed.encode(args)
+        return self._selectors[name] + _encode(entry["inputs"], args, f"{self.name}.{name}")
 
     def result(self, name: str, data: bytes) -> Any:
         """What a call returned: None, one value, or a tuple of several."""
         outputs = self.function(name)["outputs"]
         if not outputs:
             return None
+        fixed = self._outputs[name]
+        if fixed is not None:
+            with contextlib.suppress(DoesNotFit):
+                words = fixed.decode(data)
+                return words[0] if len(words) == 1 else words
         try:
             values = decode([_type(o) for o in outputs], data)
         except DecodingError:
@@ -89,6 +105,10 @@ class Abi:
         entry = self._events.get(bytes(topics[0])) if topics else None
         if entry is None:
             return None
+        words = self._logs[bytes(topics[0])]
+        if words is not None:
+            with contextlib.suppress(DoesNotFit):
+                return Log(self.name, entry["name"], words.decode(topics, data))
         indexed = [i for i in entry["inputs"] if i["indexed"]]
         plain = [i for i in entry["inputs"] if not i["indexed"]]
         args: dict[str, Any] = {}
@@ -100,6 +120,30 @@ class Abi:
         for item, value in zip(plain, values, strict=True):
             args[item["name"]] = _clean(item, value)
         return Log(self.name, entry["name"], {i["name"]: args[i["name"]] for i in entry["inputs"]})
+
+
+class _LogWords:
+    """How the arguments of an event are read when each is a word."""
+
+    def __init__(self, entry: Entry, topics: Fixed, data: Fixed) -> None:
+        inputs = entry["inputs"]
+        self._topics, self._data = topics, data
+        self._count = sum(i["indexed"] for i in inputs)
+        order = [i["name"] for i in sorted(inputs, key=lambda i: not i["indexed"])]
+        self._places = [(i["name"], order.index(i["name"])) for i in inputs]
+
+    @classmethod
+    def of(cls, entry: Entry) -> _LogWords | None:
+        topics = Fixed.of([i for i in entry["inputs"] if i["indexed"]])
+        data = Fixed.of([i for i in entry["inputs"] if not i["indexed"]])
+        return None if topics is None or data is None else cls(entry, topics, data)
+
+    def decode(self, topics: Sequence[bytes], data: bytes) -> dict[str, Any]:
+        """The arguments in the order of the declaration. Raises DoesNotFit."""
+        if len(topics) != self._count + 1:
+            raise DoesNotFit
+        values = (*self._topics.decode(b"".join(topics[1:])), *self._data.decode(data))
+        return {name: values[place] for name, place in self._places}
 
 
 @cache

@@ -14,8 +14,9 @@ from typing import Any
 from eth_abi import encode
 from eth_account import Account
 from eth_account.messages import encode_typed_data
-from eth_utils import is_address, keccak, to_checksum_address
+from eth_utils import is_address, to_checksum_address
 
+from medtoken._keccak import keccak
 from medtoken.chain.abi import Log, abi
 from medtoken.chain.node import Node, RawLog, Receipt, Wallet
 from medtoken.chain.words import (

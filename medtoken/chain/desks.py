@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eth_utils import keccak
-
+from medtoken._keccak import keccak
 from medtoken.chain.abi import abi
 from medtoken.chain.contracts import _Contract
 from medtoken.chain.node import Receipt, Wallet

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from eth_abi import encode
-from eth_utils import keccak
 
+from medtoken._keccak import keccak
 from medtoken.errors import BadInput
 from medtoken.holding._chunks import chunk_count, plain_size
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from eth_abi import encode
-from eth_utils import keccak
 
+from medtoken._keccak import keccak
 from medtoken.audit import rules
 from medtoken.audit.books.base import Book, Handler, amounts, hexed
 from medtoken.audit.books.registry import RegistryBook

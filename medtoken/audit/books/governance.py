@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils import keccak, to_canonical_address, to_checksum_address
+from eth_utils import to_canonical_address, to_checksum_address
 
+from medtoken._keccak import keccak
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.rewards import FEEDBACK, IDEA
 from medtoken.audit.books.tariff import TariffBook

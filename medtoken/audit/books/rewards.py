@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from eth_utils import keccak
-
+from medtoken._keccak import keccak
 from medtoken.audit import rules
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.contribution import ContributionBook

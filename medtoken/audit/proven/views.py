@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from eth_utils import keccak, to_checksum_address
+from eth_utils import to_checksum_address
 
 from medtoken import artifacts
+from medtoken._keccak import keccak
 from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.governance import Delay
 from medtoken.audit.proven.chain import ProvenChain
