@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -36,7 +37,15 @@ Stage = Callable[[str, Callable[[], None]], bool]
 
 
 def nonce(node: Node, wallet: Wallet) -> int:
-    return int(node.rpc("eth_getTransactionCount", wallet.address, "latest"), 16)
+    """How many of its transactions were mined, once none that the node took waits for its block."""
+    while True:
+        sent, mined = (
+            int(node.rpc("eth_getTransactionCount", wallet.address, block), 16)
+            for block in ("pending", "latest")
+        )
+        if mined >= sent:
+            return mined
+        time.sleep(0.01)
 
 
 def send(
