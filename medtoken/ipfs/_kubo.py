@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import socket
+import struct
 import time
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -33,11 +36,16 @@ _ADDED = 600.0
 _BATCH = 100
 _CHUNK = 1 << 18
 """Bytes that go to the daemon at once; each is copied, which in the processor's cache is cheap."""
+_AHEAD = 8
+"""Leaves that may be on their way to the daemon and not hashed here yet: it does not wait for us."""
 _CODECS = {Codec.RAW: "raw", Codec.DAG_PB: "dag-pb"}
 # Every parameter on which a CID depends: the daemon's configuration can change each default, and
 # the client library sends raw-leaves=false unless told otherwise.
 _FILE = {"raw_leaves": True, "cid_version": 1, "chunker": f"size-{LEAF_SIZE}"}
-_MORE = {"hash": "sha2-256", "max-file-links": MAX_LINKS, "inline": False}
+_MORE = {"hash": "sha2-256", "max-file-links": MAX_LINKS, "inline": False, "pin-name": PIN_NAME}
+# Closing, or dying, resets the connection rather than ends it. Kubo takes an upload whose connection
+# ends for a file that ends there; one that is reset is an error to it.
+_RESET = (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class KuboStore:
@@ -51,6 +59,7 @@ class KuboStore:
         self, api: str = DEFAULT_API, *, offline: bool = False, patience: float = 30.0
     ) -> None:
         import ipfshttpclient
+        from urllib3.connection import HTTPConnection
 
         self.name = f"the IPFS daemon at {api}"
         self._offline = offline
@@ -64,8 +73,12 @@ class KuboStore:
                 f"{api!r} is not the address of an IPFS daemon, such as {DEFAULT_API}"
             ) from error
         for adapter in self._client._client._session.adapters.values():
+            settings = adapter.poolmanager.connection_pool_kw
             # A parameter of urllib3 1 that the library still passes, and that 2 warns about.
-            adapter.poolmanager.connection_pool_kw.pop("strict", None)
+            settings.pop("strict", None)
+            settings["socket_options"] = [*HTTPConnection.default_socket_options, _RESET]
+        # A Unix socket cannot be reset.
+        self._pins_at_once = not api.startswith("/unix/")
 
     def close(self) -> None:
         """Close its connections; the store can still be used."""
@@ -98,13 +111,16 @@ class KuboStore:
     def add_file(self, stream: Readable, progress: Progress | None = None) -> CID:
         """See ``Store``. Blocks that an interrupted call has left there are not sent again.
 
-        Kubo takes an upload that breaks off for a file that ends there, and would pin that; so it
-        pins nothing until it was asked to, when the whole is there under the CID computed here.
-        Until then its garbage collection, where it was turned on, may take blocks away: a
-        StoreError, and the call can be repeated.
+        Kubo pins the file as part of adding it. An upload that breaks off, this process killed
+        included, reaches it as a connection reset, and it pins nothing. (A proxy between us that
+        makes a regular end of that may leave a truncated file pinned, which costs space.)
 
-        Memory: a few MiB whatever the size. IntegrityError names a daemon that arrives at another
-        CID than the bytes have.
+        What an interrupted call left is pinned when the whole is there; until then Kubo's garbage
+        collection, where it was turned on, may take blocks away: a StoreError, and the call can be
+        repeated.
+
+        Memory: some MiB whatever the size. IntegrityError names a daemon that arrives at another
+        CID than the bytes have; what it keeps under that is left to it.
         """
         with _Feed(Metered(stream, progress)) as feed:
             if self.has(CID.of(feed.first)):
@@ -114,7 +130,11 @@ class KuboStore:
             try:
                 with self._asking("adding a file"):
                     answer = self._client.add(
-                        feed, **_FILE, pin=False, opts=dict(_MORE), timeout=(_CONNECT, _ADDED)
+                        feed,
+                        **_FILE,
+                        pin=self._pins_at_once,
+                        opts=dict(_MORE),
+                        timeout=(_CONNECT, _ADDED),
                     )
                     given = str(answer["Hash"])
             except StoreError:
@@ -124,7 +144,8 @@ class KuboStore:
             cid = feed.finish()
         if given != str(cid):
             raise IntegrityError(f"{self.name} says {given} for a file whose CID is {cid}")
-        self._pin(cid)
+        if not self._has_pinned(cid):
+            self._pin(cid)
         return cid
 
     def open(self, cid: CID) -> BlockReader:
@@ -136,6 +157,17 @@ class KuboStore:
             if not self.has(block):
                 raise BlockMissing(f"block {block} of {cid} is not held by {self.name}")
         self._pin(cid)
+
+    def _has_pinned(self, cid: CID) -> bool:
+        """Whether it is pinned under our name: an older Kubo may not know how to name what it adds."""
+        from ipfshttpclient.exceptions import ErrorResponse
+
+        with self._asking(f"looking for the pin of {cid}"):
+            try:
+                found = self._client.pin.ls(str(cid), type="recursive", opts={"names": True})
+            except ErrorResponse:
+                return False
+            return bool(found["Keys"][str(cid)].get("Name") == PIN_NAME)
 
     def _pin(self, cid: CID) -> None:
         # With progress it answers twice a second, so that patience is for a step and not the whole.
@@ -266,9 +298,8 @@ class _Feed(io.RawIOBase):
         self._stream = stream
         self._builder = Builder(lambda cid, block: None)
         self._hasher = ThreadPoolExecutor(1, thread_name_prefix="medtoken-cid")
-        self._hashing: Future[None] | None = None
-        # One is sent and hashed while the next is filled.
-        self._buffers = (memoryview(bytearray(LEAF_SIZE)), memoryview(bytearray(LEAF_SIZE)))
+        self._hashing: deque[Future[None]] = deque()
+        self._buffers = deque(memoryview(bytearray(LEAF_SIZE)) for _ in range(_AHEAD))
         self.failure: BaseException | None = None
         self.first = self._queued = self._next()
 
@@ -286,16 +317,14 @@ class _Feed(io.RawIOBase):
     def read(self, size: int = -1, /) -> memoryview:
         """The next leaf, whatever ``size`` says; valid until the next but one is asked for."""
         leaf, self._queued = self._queued or self._next(), memoryview(b"")
-        if self._hashing:
-            self._hashing.result()
         if leaf:
-            self._hashing = self._hasher.submit(self._builder.leaf, leaf)
+            self._hashing.append(self._hasher.submit(self._builder.leaf, leaf))
         return leaf
 
     def finish(self) -> CID:
         """The CID of all that was read."""
-        if self._hashing:
-            self._hashing.result()
+        for hashing in self._hashing:
+            hashing.result()
         return self._builder.finish()
 
     def close(self) -> None:
@@ -303,8 +332,10 @@ class _Feed(io.RawIOBase):
         super().close()
 
     def _next(self) -> memoryview:
-        leaf, other = self._buffers
-        self._buffers = (other, leaf)
+        if len(self._hashing) == len(self._buffers):
+            self._hashing.popleft().result()  # of the buffer that is filled next
+        leaf = self._buffers[0]
+        self._buffers.rotate(-1)
         try:
             return leaf[: fill(self._stream, leaf)]
         except BaseException as error:

@@ -181,7 +181,9 @@ def _passphrase(file: str | None) -> Passphrase | None:
 def listen(host: str, port: int) -> socket.socket:
     """Listen before anybody is told where."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends small answers at once (TCP_NODELAY) only on sockets that name their protocol;
+    # else each answer's body waits for the caller's delayed acknowledgement, 40 ms.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))

@@ -62,6 +62,11 @@ class Daemon:
         assert done.returncode == 0, done.stderr.decode()
         return done.stdout.decode(errors="replace")
 
+    def at_work(self, command: str) -> bool:
+        """Whether it is still busy with such a command, perhaps of a caller that is gone."""
+        lines = (line.split() for line in self.ipfs("diag", "cmds").splitlines())
+        return any(line[:2] == [command, "true"] for line in lines)
+
     def init(self, settings: Mapping[str, Any]) -> None:
         """Make the repository; ``settings`` are entries of its configuration."""
         self.ipfs("init", "--profile=test")

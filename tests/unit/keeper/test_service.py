@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import json
 import logging
@@ -31,6 +32,7 @@ from support.keepers import (
 from medtoken.errors import NodeUnreachable
 from medtoken.keeper import wire
 from medtoken.keeper.client import HttpKeeper
+from medtoken.keeper.serve import listen
 from medtoken.keeper.service import ENDPOINTS, Limits, openapi
 from medtoken.keys import (
     Action,
@@ -57,6 +59,23 @@ def http(keepers: list[KeyKeeper]) -> Iterator[HttpKeeper]:
 def ask(keeper: HttpKeeper, method: str, path: str, body: Any = None, **headers: str) -> Any:
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     return urllib3.request(method, keeper.url + path, body=data, headers=headers, retries=False)
+
+
+def test_no_answer_waits_for_the_callers_delayed_acknowledgement() -> None:
+    async def accepted() -> bool:
+        found: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        async def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            link = writer.get_extra_info("socket")
+            found.set_result(bool(link.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=listen("127.0.0.1", 0)) as server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            writer.close()
+            return await found
+
+    assert asyncio.run(accepted())
 
 
 def problem(answer: Any, code: Code) -> dict[str, Any]:
