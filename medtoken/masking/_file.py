@@ -79,7 +79,9 @@ def select(
     where: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> Iterator[dict[str, Any]]:
-    """Masked rows of a table, resources of a bundle, or attributes of an image; no copy is written.
+    """Masked rows of a table, resources of a bundle, attributes of an image, or variants of a genome.
+
+    No copy is written.
 
     ``kind`` is a type of resource, ``fields`` the names to answer with (none: all), ``where`` names
     and the text that each must have *after* masking, so that a query asks nothing which the profile
@@ -151,24 +153,26 @@ def _part(path: Path, profile: Profile) -> tuple[str, Part]:
 
 
 def _writer(kind: str) -> Callable[..., None]:
-    from medtoken.masking import _dicom, _fhir, _study, _table
+    from medtoken.masking import _dicom, _fhir, _study, _table, _vcf
 
     return {
         "fhir": _fhir.write,
         "dicom": _dicom.write,
         "study": _study.write,
         "table": _table.write,
+        "vcf": _vcf.write,
     }[kind]
 
 
 def _reader(kind: str) -> Callable[..., Iterator[dict[str, Any]]]:
-    from medtoken.masking import _dicom, _fhir, _study, _table
+    from medtoken.masking import _dicom, _fhir, _study, _table, _vcf
 
     return {
         "fhir": _fhir.resources,
         "dicom": _dicom.attributes,
         "study": _study.attributes,
         "table": _table.rows,
+        "vcf": _vcf.calls,
     }[kind]
 
 

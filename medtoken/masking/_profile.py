@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,10 +19,43 @@ _FORMAT = "medtoken masking profile 1"
 _LIMIT = 1 << 20
 
 How = Literal[
-    "age", "boolean", "code", "coding", "concept", "date", "empty", "number", "pixels",
-    "pseudonym", "quantity", "reference", "registered-uid", "time", "uid", "year",
+    "age", "boolean", "code", "coding", "concept", "date", "empty", "genotype", "number", "pixels",
+    "pseudonym", "quantity", "reference", "registered-uid", "rs-number", "site", "time", "uid", "year",
 ]  # fmt: skip
 """What may happen to an element that a profile names; ``docs/masking.md`` says what each does."""
+
+FIELDS: dict[str, Any] = {
+    "fixed": ("CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER"),
+    "site": ("CHROM", "POS", "REF", "ALT"),
+    "INFO": {
+        "AC": ("A", "Integer", "Count of each alternate allele"),
+        "AF": ("A", "Float", "Frequency of each alternate allele"),
+        "AN": ("1", "Integer", "Count of all alleles called"),
+        "DP": ("1", "Integer", "Reads over all samples"),
+        "MQ": ("1", "Float", "Mapping quality"),
+        "NS": ("1", "Integer", "Samples with data"),
+    },
+    "FORMAT": {
+        "GT": ("1", "String", "Genotype"),
+        "GQ": ("1", "Float", "Quality of the genotype"),
+        "DP": ("1", "Integer", "Reads"),
+        "AD": (".", "Integer", "Reads of each allele"),
+        "PL": ("G", "Integer", "Scaled likelihoods of the genotypes"),
+    },
+}
+"""What a profile may name of a VCF: its columns, and names that the format itself reserves, with the
+declaration that heads a masked file."""
+_VCF_RULES: dict[str, How] = {
+    **dict.fromkeys(FIELDS["site"], "site"),
+    "ID": "rs-number",
+    "QUAL": "number",
+    "FILTER": "code",
+    "SAMPLE": "pseudonym",
+    **{f"INFO.{name}": "number" for name in FIELDS["INFO"]},
+    **{f"FORMAT.{name}": "number" for name in FIELDS["FORMAT"]},
+    "FORMAT.GT": "genotype",
+}
+_REGION = re.compile(r"([1-9]|1[0-9]|2[0-2]|X|Y|M):([0-9]{1,10})-([0-9]{1,10})")
 
 
 class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename={"as_": "as"}):
@@ -42,6 +77,18 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     whole: bool = False
     refuse: str = ""
     dates: Literal["shifted", "relative"] = "shifted"
+    regions: dict[str, list[str]] = {}
+    """Of a VCF: by reference genome, the only places that leave, such as ``10:94762681-94855547``."""
+    frequency: float = 0.0
+    """Of a VCF: variants leave that have no allele rarer than this by the file's own INFO/AF."""
+
+    def regions_on(self, assembly: str) -> Iterator[tuple[str, int, int]]:
+        """Chromosome, first and last position of each region. Raises ValueError for what is none."""
+        for text in self.regions[assembly]:
+            match = _REGION.fullmatch(text)
+            if not match or int(match[2]) > int(match[3]):
+                raise ValueError(text)
+            yield match[1], int(match[2]), int(match[3])
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -75,6 +122,9 @@ class Profile:
                     raise BadInput(f"{source}: has a rule without an element or a reason.")
                 if rule.as_ == "code" and not rule.values:
                     raise BadInput(f"{source}: lets the codes {rule.of[0]} pass but lists none.")
+        _check_vcf(self.vcf, source)
+        if any(part.regions or part.frequency for part in (self.fhir, self.table, self.dicom)):
+            raise BadInput(f"{source}: has regions or a frequency for what is no genome.")
 
     @property
     def name(self) -> str:
@@ -113,13 +163,36 @@ class Profile:
 
     @property
     def vcf(self) -> Part:
-        """For VCF: whole or refused."""
+        """For VCF: elements are columns, ``INFO.AF``, ``FORMAT.GT``, and ``SAMPLE``: its name."""
         return self._document.vcf
+
+
+def _check_vcf(part: Part, source: str) -> None:
+    """BadInput when a rule, region or frequency means nothing to a VCF."""
+    for rule in part.rules:
+        for element in rule.of:
+            if _VCF_RULES.get(element) != rule.as_:
+                raise BadInput(f"{source}: has a rule {rule.as_!r} for {element!r} of a VCF.")
+            if element == "FILTER" and not all(
+                re.fullmatch(r"[A-Za-z0-9._]+", v) for v in rule.values
+            ):
+                raise BadInput(f"{source}: lets a FILTER pass that is no word.")
+    try:
+        for assembly in part.regions:
+            list(part.regions_on(assembly))
+    except ValueError as error:
+        raise BadInput(
+            f"{source}: {str(error)!r} is no region such as 10:94762681-94855547."
+        ) from None
+    if not 0 <= part.frequency <= 0.5:
+        raise BadInput(f"{source}: the rarer allele's frequency is from 0 to 0.5.")
 
 
 class _Role(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     widest: str
     why: str
+    genome: list[str] = []
+    """Further profiles, that let out nothing but a genome, which it may read through."""
 
 
 @functools.cache
@@ -143,9 +216,13 @@ def _every_version() -> tuple[Profile, ...]:
 @functools.cache
 def roles() -> dict[str, str]:
     """For each role of a reader, the widest profile that it may read through (R35)."""
+    return {role: entry.widest for role, entry in _role_table().items()}
+
+
+@functools.cache
+def _role_table() -> dict[str, _Role]:
     text = (_FOLDER / "roles.json").read_bytes()
-    table = msgspec.json.decode(text, type=dict[str, _Role])
-    return {role: entry.widest for role, entry in table.items()}
+    return msgspec.json.decode(text, type=dict[str, _Role])
 
 
 def profile_names() -> list[str]:
@@ -183,7 +260,8 @@ def narrower(consented: Profile, role: str) -> Profile:
     if role not in roles():
         raise BadInput(f"{role} is no role of a reader; known are {', '.join(roles())}.")
     widest = load_profile(roles()[role])
-    if consented.name == widest.name or widest.name in consented.within:
+    readable = {widest.name, *_role_table()[role].genome}
+    if consented.name in readable or readable.intersection(consented.within):
         return consented
     if consented.name in widest.within:
         return widest

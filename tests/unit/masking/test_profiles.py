@@ -22,7 +22,9 @@ TEXT = (FOLDER / "de-identified-1.json").read_bytes()
 # What consents commit to. A profile that was released never changes: add a version instead.
 RELEASED = {
     "all-1.json": "299e8763bfcf64b9749854e3725d69795a72f07c4f884438d31022f795663a9c",
+    "common-variants-1.json": "aded25924cfee64c6748c1c62005111ed6c24b403afbf9ea2dd147301f1cb5c9",
     "de-identified-1.json": "8c2e849ce8a2b8847fa27bc16a076677470ed753213068b2f67cecf792a646cc",
+    "genotypes-1.json": "02b5c0d295027876574d1e99241b00e9262e97c0a1baab010f7bcf991922e083",
     "measurements-1.json": "d13525ac158e117153ac5a386adfb0d906fbb061bac517f5685949c69599f58e",
 }
 
