@@ -21,6 +21,9 @@ from medtoken.vocabulary import duo_mask
 _MAX_TOTAL = 2**96 - 1
 _MAX_COUNT = 2**32 - 1
 _FORMAT = "medtoken-lineage/1"
+_MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 # DUO modifiers of a consent under which nothing may be derived that is sold.
 FORBIDDING = duo_mask(["NMDS", "NPUNCU", "NPU", "NCU"])
 
@@ -122,10 +125,11 @@ class Manifest:
             found = json.loads(data)
             asset = bytes.fromhex(found["asset"][2:])
             weights = {bytes.fromhex(k[2:]): int(v) for k, v in found["licences"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            made = cls(asset, weights)
+            same = made.encode() == data
+        except _MALFORMED as error:
             raise BadInput(f"This is no lineage's manifest: {error}") from None
-        made = cls(asset, weights)
-        if made.encode() != data:
+        if not same:
             raise BadInput("This is no lineage's manifest: it is not in canonical form.")
         return made
 

@@ -18,6 +18,9 @@ from medtoken.royalty._cohort import Rule, Scope
 from medtoken.royalty._roster import Roster
 
 _FORMAT = "medtoken-roster/1"
+_MALFORMED = (
+    ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,10 @@ class Manifest:
             licences = None if named is None else frozenset(bytes.fromhex(i[2:]) for i in named)
             scope = Scope(found["licensee"], found["first_block"], found["last_block"], licences)
             made = cls(bytes.fromhex(found["study"][2:]), scope, Rule(**found["rule"]))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            same = made.encode() == data
+        except _MALFORMED as error:
             raise BadInput(f"This is no roster's manifest: {error}") from None
-        if made.encode() != data:
+        if not same:
             raise BadInput("This is no roster's manifest: it is not in canonical form.")
         return made
 

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from support.live import DAY
 from support.stage import PURPOSES, Stage
 
 from medtoken.chain.contracts import Ask
+from medtoken.cli.licence import licence as commands
 from medtoken.errors import (
     BadInput,
     ConsentRefused,
@@ -354,3 +360,46 @@ def test_a_licence_that_nobody_bought_is_not_settled(stage: Stage) -> None:
     expect_refusal_without_a_trace(
         stage, ContractRefused, lambda: stage.suite.market.settle(relay, [bought.ref, unknown])
     )
+
+
+# ------------------------------------------------------------------ the end
+
+
+def attest(stage: Stage, bought: Bought, statement: Path, *more: str, answer: str = "") -> Any:
+    where = ["--rpc", stage.chain.node.url, "--home", str(stage.home.folder), "--json"]
+    words = ["attest-destruction", "0x" + bought.licence.hex(), str(statement), *more, *where]
+    return CliRunner().invoke(commands, words, input=answer, catch_exceptions=False)
+
+
+def test_a_licensee_attests_that_its_copies_are_destroyed(stage: Stage, tmp_path: Path) -> None:
+    bought = metered(stage)
+    statement, other = tmp_path / "statement.txt", tmp_path / "other.txt"
+    statement.write_text("All copies were deleted on 22 November.\n", encoding="utf-8")
+    other.write_text("Perhaps not all.\n", encoding="utf-8")
+    digest = hashlib.sha256(statement.read_bytes()).digest()
+
+    def refused(kind: type[MedtokenError], file: Path, *more: str) -> str:
+        return expect_refusal_without_a_trace(
+            stage, kind, lambda: attest(stage, bought, file, "--yes", *more)
+        )
+
+    refused(ContractRefused, statement)  # it still runs
+    revoke(stage, bought.ref.consent)
+    refused(BadInput, tmp_path / "none")
+    refused(NotPermitted, statement, "--as", "hospital")
+    height = stage.chain.height()
+    asked = attest(stage, bought, statement, answer="n\n")
+    assert (asked.exit_code, stage.chain.height()) == (1, height)
+    assert digest.hex() in asked.output
+
+    def made() -> Any:
+        said = attest(stage, bought, statement, "--yes").output
+        return json.loads(said[said.index("{") :])
+
+    expected = {"licence": "0x" + bought.licence.hex(), "statement": "0x" + digest.hex()}
+    assert made() == {**expected, "new": True}
+    assert stage.suite.view.destruction(bought.licence) == digest
+    height = stage.chain.height()
+    assert made() == {**expected, "new": False}
+    assert stage.chain.height() == height
+    refused(ContractRefused, other)

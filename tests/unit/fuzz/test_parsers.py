@@ -26,7 +26,7 @@ from medtoken import formats, vocabulary
 from medtoken.deploy.record import Deployment
 from medtoken.errors import MedtokenError
 from medtoken.interop import consent as fhir_consent
-from medtoken.interop import crypt4gh, visa
+from medtoken.interop import crypt4gh, dicomweb, fhir_server, visa
 from medtoken.ipfs import CID, EmbeddedStore
 from medtoken.ipfs._car import CarFile, write_car
 from medtoken.ipfs._unixfs import Link, decode_node, encode_node
@@ -34,10 +34,12 @@ from medtoken.keeper import wire
 from medtoken.keeper.certificate import Certificate
 from medtoken.keeper.client import configured_keepers
 from medtoken.keys import LogEntry
+from medtoken.lineage import Manifest as Lineage
 from medtoken.masking import Profile
 from medtoken.messages import Consent
 from medtoken.metering import Acknowledgement
 from medtoken.parties.baskets import Listing
+from medtoken.royalty import Manifest, Rule, Scope
 from medtoken.sealing import SealedReader, SealStream, read_trailer
 
 SECONDS = 20.0
@@ -89,6 +91,8 @@ def files() -> dict[str, bytes]:
             },
         ],
     }  # fmt: skip
+    image = Path(str(get_testdata_file("MR_small.dcm")))
+    formats.pack_study([image], folder() / "study.tar")
     rows = "".join(f"{n},2020-01-01 00:{n:02}:00,{100 + n}\n" for n in range(60))
     vcf = (
         "##fileformat=VCFv4.2\n##reference=GRCh38\n"
@@ -98,7 +102,8 @@ def files() -> dict[str, bytes]:
     )
     return {
         "fhir": json.dumps(bundle).encode(),
-        "dicom": Path(str(get_testdata_file("MR_small.dcm"))).read_bytes(),
+        "dicom": image.read_bytes(),
+        "study": (folder() / "study.tar").read_bytes(),
         "cgm": b"id,time,gl\n" + rows.encode(),
         "vcf": vcf.encode(),
     }
@@ -244,6 +249,79 @@ def public_key(path: Path) -> object:
     return crypt4gh.read_secret_key(path)
 
 
+class Says:
+    """A server that answers the same bytes to whatever it is asked."""
+
+    name, base, status = "The server x", "x", 200
+
+    def __init__(self, data: bytes, content_type: str) -> None:
+        self.data, self.content_type = data, content_type
+        self.media_type = content_type.partition(";")[0]
+
+    @contextlib.contextmanager
+    def get(self, url: str, accept: str, **parameters: object) -> Iterator[Says]:
+        yield self
+
+    def own(self, url: str) -> str:
+        return url
+
+    def body(self, most: int) -> bytes:
+        return self.data
+
+    def pieces(self, most: int) -> Iterator[bytes]:
+        return (self.data[at : at + 1000] for at in range(0, len(self.data), 1000))
+
+
+def searched(data: bytes) -> object:
+    """What a DICOMweb server found."""
+    return dicomweb.find_instances(Says(data, "application/dicom+json"), study="1.2.3")  # type: ignore[arg-type]
+
+
+def found_images() -> bytes:
+    tags = {"0020000D": "1.2.3", "0020000E": "1.2.3.4", "00080018": "1.2.3.4.5"}
+    return json.dumps([{k: {"vr": "UI", "Value": [v]} for k, v in tags.items()}]).encode()
+
+
+def fetched(data: bytes) -> object:
+    """The image that a DICOMweb server sent."""
+    web = Says(data, "multipart/related; boundary=b")
+    return dicomweb.fetch_instance(web, an_instance(), folder() / "fetched")  # type: ignore[arg-type]
+
+
+@functools.cache
+def an_instance() -> dicomweb.Instance:
+    import pydicom
+
+    image = pydicom.dcmread(io.BytesIO(files()["dicom"]))
+    return dicomweb.Instance(
+        str(image.StudyInstanceUID), str(image.SeriesInstanceUID), str(image.SOPInstanceUID)
+    )
+
+
+def multipart() -> bytes:
+    return b"--b\r\nContent-Type: application/dicom\r\n\r\n" + files()["dicom"] + b"\r\n--b--\r\n"
+
+
+def paged(data: bytes) -> object:
+    """What a FHIR server sent of a patient."""
+    web = Says(data, "application/fhir+json")
+    return fhir_server.fetch_patient(web, "p", folder() / "record.json")  # type: ignore[arg-type]
+
+
+def a_page() -> bytes:
+    resources: list[dict[str, object]] = [
+        {"resourceType": "Patient", "id": "p"},
+        {"resourceType": "Observation", "id": "o", "subject": {"reference": "Patient/p"}},
+    ]
+    page = {"resourceType": "Bundle", "link": [], "entry": [{"resource": one} for one in resources]}
+    return json.dumps(page).encode()
+
+
+def a_roster() -> bytes:
+    scope = Scope("0x" + "11" * 20, 1, 9, frozenset({bytes(32)}))
+    return Manifest(bytes(32), scope, Rule()).encode()
+
+
 def cid_text(data: bytes) -> object:
     with contextlib.suppress(MedtokenError):
         CID.from_bytes(data)
@@ -262,6 +340,12 @@ YzRnaC12MQAEbm9uZQAEbm9uZQAgAAAA
 TARGETS: dict[str, tuple[Parser, Callable[[], bytes]]] = {
     "FHIR": (on_file(formats.read, "f.json"), lambda: files()["fhir"]),
     "DICOM": (on_file(formats.read, "f.dcm"), lambda: files()["dicom"]),
+    "DICOM study": (on_file(formats.read, "f.tar"), lambda: files()["study"]),
+    "DICOMweb search": (searched, found_images),
+    "DICOMweb image": (fetched, multipart),
+    "FHIR server": (paged, a_page),
+    "roster": (Manifest.decode, a_roster),
+    "lineage": (Lineage.decode, lambda: Lineage(bytes(32), {bytes(32): 5}).encode()),
     "CSV": (on_file(formats.read, "f.csv"), lambda: files()["cgm"]),
     "VCF": (on_file(formats.read, "f.vcf"), lambda: files()["vcf"]),
     "sealed": (opened, lambda: sealed()[0]),
@@ -382,6 +466,16 @@ def attack(name: str, mutate: Callable[[bytes], bytes]) -> None:
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_real_input_reaches_the_parser(name: str) -> None:
     attack(name, lambda data: data)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["FHIR", "DICOM", "DICOM study", "CSV", "VCF", "DICOMweb search", "DICOMweb image", "FHIR server",
+     "roster", "lineage"],
+)  # fmt: skip
+def test_a_real_input_is_taken(name: str) -> None:
+    parse, real = TARGETS[name]
+    assert parse(real())
 
 
 @pytest.mark.parametrize("name", TARGETS)
