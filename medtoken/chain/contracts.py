@@ -8,6 +8,7 @@ the receipt. A revert raises the exception that ``node.refused`` maps its senten
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ from medtoken.chain.words import (
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput, ConsentRefused, ContractRefused, DeploymentError, WrongChain
 from medtoken.holding import Line, Step
-from medtoken.messages import Consent, Domain, Redemption
+from medtoken.messages import Consent, Domain, Redemption, Withdrawal
 
 EPOCH = dt.date(1970, 1, 1)
 
@@ -1127,6 +1128,32 @@ class InstitutionToken(_Contract):
 Purse = DataMarket | RoyaltyVault | AssetDesk
 
 
+class PayoutRelay(_Contract):
+    """Several signed withdrawals in one transaction."""
+
+    name = "PayoutRelay"
+
+    def withdraw_many(
+        self,
+        wallet: Wallet,
+        purse: Purse,
+        signed: Sequence[tuple[Withdrawal, bytes]],
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring up to 20 withdrawals from one purse. What it refuses now is passed over."""
+        withdrawals = [
+            {
+                "account": message.account,
+                "to": message.to,
+                "amount": message.amount,
+                "deadline": message.deadline,
+                "signature": signature,
+            }
+            for message, signature in signed
+        ]
+        return self.send(wallet, "withdraw_many", purse.address, withdrawals, key=key)
+
+
 @dataclass(frozen=True)
 class Answer:
     """The answer to one sample of a storage challenge (R5)."""
@@ -1263,6 +1290,7 @@ class Suite:
         self.governance = GovernanceToken(node, deployment)
         self.storage = StorageRewards(node, deployment)
         self.view = LicenceView(node, deployment)
+        self.payouts = PayoutRelay(node, deployment)
         self.rewards = Rewards(node, deployment)
         if not node.code(self.market.address):
             raise DeploymentError(

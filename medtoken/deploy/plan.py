@@ -344,6 +344,7 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=params.asset,
         ),
+        Create("PayoutRelay", ()),
         *_wiring(params),
         *_permissions(params, deployer),
     ]

@@ -19,7 +19,7 @@ from typing import IO
 from medtoken.chain.outbox import write_durably
 from medtoken.errors import StateError
 
-_MAGIC = b"medtoken meter 1\n"
+_MAGIC = b"medtoken meter 2\n"
 _HEAD = struct.Struct(
     "<III"
 )  # length of the payload, CRC-32 of it, CRC-32 of the eight bytes before

@@ -9,22 +9,17 @@ was lost on the way is charged twice.
 from __future__ import annotations
 
 import struct
-import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
-from eth_utils import to_checksum_address
-
-from medtoken.chain.contracts import LicenceRef, SignedVoucher
-from medtoken.chain.words import GRAIN
+from medtoken.chain.contracts import SignedVoucher
 from medtoken.errors import BadInput, InvalidSignature, MedtokenError, MeterRefused, StateError
 from medtoken.messages import Domain
-from medtoken.metering._journal import Journal
-from medtoken.metering._signing import VoucherHasher, address_of, recover
-from medtoken.metering.terms import MAX_UNITS, TAG, Acknowledgement, Terms, thinned
+from medtoken.metering._meter import COMPACT_AT, NO_TAG, Meter, Metered
+from medtoken.metering._signing import address_of, recover
+from medtoken.metering.terms import MAX_UNITS, Acknowledgement, Terms, thinned
 
 # How often the answer to one call may be fetched again.
 REPLAYS = 8
@@ -34,11 +29,7 @@ _AHEAD = 60
 # then one for each ten minutes of a day, then one.
 _KEPT = 86_400
 _MANY = 256
-_COMPACT_AT = 256 * 1024 * 1024
-NO_TAG = bytes(TAG)
 
-_LICENCE = struct.Struct("<cI32s32s20s32s20s")
-_TERMS = struct.Struct("<cIQQQQQ??I")
 _COUNTS = struct.Struct("<cIQQQQ")
 _CALL = struct.Struct("<cIQQ16s")
 _VOUCHER = struct.Struct("<cIQQ65sQI")
@@ -57,13 +48,9 @@ class Claim:
 
 
 @dataclass
-class _Licence:
-    index: int
-    id: bytes
-    terms: Terms
-    signer: str
+class _Licence(Metered):
+    signer: str = ""
     public: bytes = b""  # the key behind ``signer``, once it has signed
-    base: int = 0  # units on the chain when it was first seen here
     counted: int = 0  # units in all
     acknowledged: int = 0  # units of the last voucher
     through: int = 0  # calls up to this number are settled between the two
@@ -75,8 +62,11 @@ class _Licence:
     stop: int = 0
 
 
-class CustodianMeter:
+class CustodianMeter(Meter[_Licence]):
     """The meter of one custodian on one market. Methods may be called from several threads."""
+
+    SIDE = "custodian"
+    UNKNOWN = "The meter does not serve this licence."
 
     def __init__(
         self,
@@ -85,7 +75,7 @@ class CustodianMeter:
         *,
         credit: int,
         clock: Callable[[], float] = time.time,
-        compact_at: int = _COMPACT_AT,
+        compact_at: int = COMPACT_AT,
     ) -> None:
         """Open the meter kept in ``folder``.
 
@@ -94,56 +84,10 @@ class CustodianMeter:
         """
         if credit < 1:
             raise BadInput("Without credit of at least one unit no call could ever be served.")
-        self._hasher = VoucherHasher(domain)
         self._credit = credit
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._by_id: dict[bytes, _Licence] = {}
-        self._licences: list[_Licence] = []
-        self._compact_at = compact_at
-        self._journal = Journal(Path(folder) / "custodian.journal", self._hasher.separator)
-        try:
-            self._journal.replay(self._replay)
-        except BaseException:
-            self._journal.close()
-            raise
-        self._floor = self._journal.size
+        super().__init__(folder, domain, clock=clock, compact_at=compact_at)
         for licence in self._licences:
             self._bound(licence)
-
-    # ------------------------------------------------------------------ licences
-
-    def sync(self, terms: Terms) -> None:
-        """Begin to serve a licence, or take in what the chain says of it now."""
-        with self._lock:
-            licence = self._by_id.get(terms.ref.id())
-            if licence is None:
-                licence = self._new(terms)
-                self._journal.append(self._licence_entry(licence))
-                self._journal.append(_counts(licence))
-            licence.terms = terms
-            self._journal.append(_terms(licence))
-            self._bound(licence)
-        self._journal.commit()
-
-    def close(self) -> None:
-        """Commit and let go of the folder."""
-        try:
-            self._journal.commit()
-        finally:
-            self._journal.close()
-
-    def __enter__(self) -> Self:
-        """The meter; it is closed at the end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def licences(self) -> list[Terms]:
-        """The licences that are known."""
-        return [licence.terms for licence in self._licences]
 
     # ------------------------------------------------------------------ calls
 
@@ -157,7 +101,7 @@ class CustodianMeter:
         with self._lock:
             found = self._by_id.get(licence)
             if found is None:
-                raise MeterRefused("The meter does not serve this licence.")
+                raise MeterRefused(self.UNKNOWN)
             if number in found.calls:
                 return self._again(found, number, units, request)
             total = found.counted + units
@@ -169,12 +113,6 @@ class CustodianMeter:
             found.counted = total
             self._journal.append(_CALL.pack(b"C", found.index, number, units, request))
             return True
-
-    def commit(self) -> None:
-        """Return when everything counted before is on the disk; one flush serves all who wait."""
-        self._journal.commit()
-        if self._journal.size > self._floor + self._compact_at:
-            self.compact()
 
     def write_off(self, licence: bytes, number: int) -> int:
         """Give up a call that the licensee says it never received; the units given up.
@@ -241,47 +179,23 @@ class CustodianMeter:
         """Numbers of the calls that no voucher has settled."""
         return sorted(self._known(licence).calls)
 
-    def compact(self) -> None:
-        """Rewrite the journal as what stands now."""
-        with self._lock:
-            entries: list[bytes] = []
-            for one in self._licences:
-                entries += [self._licence_entry(one), _counts(one), _terms(one)]
-                entries += [
-                    _CALL.pack(b"O", one.index, number, units, tag)
-                    for number, (units, tag) in one.calls.items()
-                ]
-                entries += [
-                    _VOUCHER.pack(b"K", one.index, units, when, signature, 0, 0)
-                    for when, units, signature in one.vouchers
-                ]
-            self._journal.rewrite(entries)
-            self._floor = self._journal.size
-
     # ------------------------------------------------------------------ inside
 
-    def _known(self, licence: bytes) -> _Licence:
-        found = self._by_id.get(licence)
-        if found is None:
-            raise MeterRefused("The meter does not serve this licence.")
-        return found
-
-    def _new(self, terms: Terms) -> _Licence:
-        made = _Licence(len(self._licences), terms.ref.id(), terms, terms.signer)
-        made.base = made.counted = made.acknowledged = made.resolved = terms.used
-        self._licences.append(made)
-        self._by_id[made.id] = made
+    def _made(self, index: int, terms: Terms) -> _Licence:
+        used = terms.used
+        made = _Licence(index, terms.ref.id(), terms, used, terms.signer)
+        made.counted = made.acknowledged = made.resolved = used
         return made
 
-    def _bound(self, licence: _Licence) -> None:
+    def _bound(self, one: _Licence) -> None:
         """Up to where the licence may be counted, from what stands."""
-        terms = licence.terms
+        terms = one.terms
         served = not (terms.suspended or terms.closed)
         # Uses that somebody put on the chain beside the vouchers would be paid only once.
-        served = served and terms.used <= max(licence.acknowledged, licence.base)
-        ahead = licence.acknowledged + self._credit
-        licence.limit = min(terms.prepaid, ahead) if served else 0
-        licence.stop = terms.stop
+        served = served and terms.used <= max(one.acknowledged, one.base)
+        ahead = one.acknowledged + self._credit
+        one.limit = min(terms.prepaid, ahead) if served else 0
+        one.stop = terms.stop
 
     def _again(self, found: _Licence, number: int, units: int, request: bytes) -> bool:
         if found.calls[number] != (units, request):
@@ -409,54 +323,39 @@ class CustodianMeter:
 
     # ------------------------------------------------------------------ the journal
 
-    def _licence_entry(self, one: _Licence) -> bytes:
-        ref = one.terms.ref
-        return _LICENCE.pack(
-            b"L",
-            one.index,
-            ref.consent,
-            ref.record,
-            bytes.fromhex(ref.licensee[2:]),
-            ref.salt.to_bytes(32),
-            bytes.fromhex(one.signer[2:]),
-        )
+    def _counts(self, one: _Licence) -> bytes:
+        head = _COUNTS.pack(b"N", one.index, one.base, one.counted, one.acknowledged, one.through)
+        return head + _NUMBER.pack(one.resolved)
 
-    def _replay(self, payload: bytes) -> None:
-        at = 0
-        while at < len(payload):
-            at = self._replay_one(payload, at)
+    def _standing(self, one: _Licence) -> Iterator[bytes]:
+        for number, (units, tag) in one.calls.items():
+            yield _CALL.pack(b"O", one.index, number, units, tag)
+        for when, units, signature in one.vouchers:
+            yield _VOUCHER.pack(b"K", one.index, units, when, signature, 0, 0)
 
-    def _replay_one(self, payload: bytes, at: int) -> int:
-        kind = payload[at : at + 1]
+    def _replay_one(self, kind: bytes, payload: bytes, at: int) -> int:
         if kind in (b"C", b"O"):
             _, index, number, units, tag = _CALL.unpack_from(payload, at)
             one = self._licences[index]
             one.calls[number] = (units, tag)
             if kind == b"C":
                 one.counted += units
-            return at + _CALL.size
+            return _CALL.size
         if kind in (b"V", b"K"):
             _, index, units, when, signature, through, lost = _VOUCHER.unpack_from(payload, at)
-            at += _VOUCHER.size
-            missing = tuple(n for (n,) in _NUMBER.iter_unpack(payload[at : at + 8 * lost]))
+            first, size = at + _VOUCHER.size, _NUMBER.size * int(lost)
+            missing = tuple(n for (n,) in _NUMBER.iter_unpack(payload[first : first + size]))
             one = self._licences[index]
             self._keep(one, units, when, signature)
             if kind == b"V" and through:
                 ack = Acknowledgement(one.id, units, when, signature, through, missing)
                 self._settle(one, through, missing, *self._resolved(one, ack))
-            return at + 8 * int(lost)
+            return _VOUCHER.size + size
         if kind == b"W":
             _, index, number = _WRITTEN_OFF.unpack_from(payload, at)
             one = self._licences[index]
             one.counted -= one.calls.pop(number)[0]
-            return at + _WRITTEN_OFF.size
-        if kind == b"L":
-            _, _, consent, record, licensee, salt, _ = _LICENCE.unpack_from(payload, at)
-            ref = LicenceRef(
-                consent, record, str(to_checksum_address(licensee)), int.from_bytes(salt)
-            )
-            self._new(Terms(ref, 0, 0, 0, 0, 0, False, False, 0))
-            return at + _LICENCE.size
+            return _WRITTEN_OFF.size
         if kind == b"N":
             _, index, base, counted, acknowledged, through = _COUNTS.unpack_from(payload, at)
             one = self._licences[index]
@@ -467,31 +366,5 @@ class CustodianMeter:
                 through,
             )
             (one.resolved,) = _NUMBER.unpack_from(payload, at + _COUNTS.size)
-            return at + _COUNTS.size + _NUMBER.size
-        if kind == b"T":
-            _, index, price, *values = _TERMS.unpack_from(payload, at)
-            one = self._licences[index]
-            one.terms = Terms(one.terms.ref, price * GRAIN, *values)
-            return at + _TERMS.size
+            return _COUNTS.size + _NUMBER.size
         raise StateError("The custodian's journal holds an entry that this version does not know.")
-
-
-def _counts(one: _Licence) -> bytes:
-    head = _COUNTS.pack(b"N", one.index, one.base, one.counted, one.acknowledged, one.through)
-    return head + _NUMBER.pack(one.resolved)
-
-
-def _terms(one: _Licence) -> bytes:
-    t = one.terms
-    return _TERMS.pack(
-        b"T",
-        one.index,
-        t.price // GRAIN,
-        t.prepaid,
-        t.used,
-        t.end,
-        t.revoked,
-        t.suspended,
-        t.closed,
-        t.window,
-    )

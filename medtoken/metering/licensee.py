@@ -8,32 +8,22 @@ and the custodian answers without counting them again.
 from __future__ import annotations
 
 import struct
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 
-from eth_utils import to_checksum_address
-
-from medtoken.chain.contracts import LicenceRef
-from medtoken.chain.words import GRAIN
 from medtoken.errors import BadInput, MeterRefused, StateError
 from medtoken.messages import Domain
-from medtoken.metering._journal import Journal
-from medtoken.metering._signing import VoucherHasher, VoucherKey
+from medtoken.metering._meter import COMPACT_AT, NO_TAG, Meter, Metered
+from medtoken.metering._signing import VoucherKey
 from medtoken.metering.terms import MAX_UNITS, TAG, Acknowledgement, Terms, thinned
 
-NO_TAG = bytes(TAG)
 # How much was received when is kept, for a revocation cuts there: all of the last seconds in which
 # something came, then one for each ten minutes of a day, then one.
 _KEPT = 86_400
 _MANY = 8192
-_COMPACT_AT = 256 * 1024 * 1024
 
-_LICENCE = struct.Struct("<cI32s32s20s32s")
-_TERMS = struct.Struct("<cIQQQQQ??I")
 _COUNTS = struct.Struct("<cIQQQQQ")
 _BEGUN = struct.Struct("<cIQQ16s")
 _NUMBERED = struct.Struct("<cIQ")
@@ -52,11 +42,7 @@ class OpenCall:
 
 
 @dataclass
-class _Licence:
-    index: int
-    id: bytes
-    terms: Terms
-    base: int = 0  # units on the chain when it was first seen here
+class _Licence(Metered):
     begun: int = 0  # units in all, and the base
     next: int = 1
     open: dict[int, tuple[int, bytes]] = field(default_factory=dict)
@@ -68,8 +54,11 @@ class _Licence:
     history: list[tuple[int, int, int]] = field(default_factory=list)  # time, units, through
 
 
-class LicenseeMeter:
+class LicenseeMeter(Meter[_Licence]):
     """The meter of one licensee on one market, with one voucher key. Threads may share it."""
+
+    SIDE = "licensee"
+    UNKNOWN = "The meter does not know this licence."
 
     def __init__(
         self,
@@ -78,26 +67,12 @@ class LicenseeMeter:
         key: VoucherKey,
         *,
         clock: Callable[[], float] = time.time,
-        compact_at: int = _COMPACT_AT,
+        compact_at: int = COMPACT_AT,
     ) -> None:
         """Open the meter kept in ``folder``. Raises StateError when it is another's or damaged."""
-        self._hasher = VoucherHasher(domain)
         self._key = key
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._by_id: dict[bytes, _Licence] = {}
-        self._licences: list[_Licence] = []
         self._moment = 0
-        self._compact_at = compact_at
-        self._journal = Journal(Path(folder) / "licensee.journal", self._hasher.separator)
-        try:
-            self._journal.replay(self._replay)
-        except BaseException:
-            self._journal.close()
-            raise
-        self._floor = self._journal.size
-
-    # ------------------------------------------------------------------ licences
+        super().__init__(folder, domain, clock=clock, compact_at=compact_at)
 
     def sync(self, terms: Terms) -> None:
         """Begin to use a licence, or take in what the chain says of it now.
@@ -106,35 +81,7 @@ class LicenseeMeter:
         """
         if terms.signer != self._key.address:
             raise BadInput(f"The licence's voucher key is {terms.signer}, not {self._key.address}.")
-        with self._lock:
-            one = self._by_id.get(terms.ref.id())
-            if one is None:
-                one = self._new(terms.ref)
-                one.base = one.begun = one.units = terms.used
-                self._journal.append(_licence(one))
-                self._journal.append(_counts(one))
-            one.terms = terms
-            self._journal.append(_terms(one))
-        self._journal.commit()
-
-    def close(self) -> None:
-        """Commit and let go of the folder."""
-        try:
-            self._journal.commit()
-        finally:
-            self._journal.close()
-
-    def __enter__(self) -> Self:
-        """The meter; it is closed at the end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
-
-    def licences(self) -> list[Terms]:
-        """The licences that are known."""
-        return [one.terms for one in self._licences]
+        super().sync(terms)
 
     # ------------------------------------------------------------------ calls
 
@@ -159,12 +106,6 @@ class LicenseeMeter:
             one.open[number] = (units, request)
             self._journal.append(_BEGUN.pack(b"B", one.index, number, units, request))
             return number
-
-    def commit(self) -> None:
-        """Return when everything begun and received before is on the disk."""
-        self._journal.commit()
-        if self._journal.size > self._floor + self._compact_at:
-            self.compact()
 
     def received(self, licence: bytes, number: int) -> None:
         """The answer to a call is here. Saying so again changes nothing.
@@ -233,39 +174,11 @@ class LicenseeMeter:
                 one.missing = [n for n in one.missing if n > through]
                 self._journal.append(_NUMBERED.pack(b"F", one.index, through))
 
-    def compact(self) -> None:
-        """Rewrite the journal as what stands now."""
-        with self._lock:
-            entries: list[bytes] = []
-            for one in self._licences:
-                entries += [_licence(one), _counts(one), _terms(one)]
-                entries += [
-                    _BEGUN.pack(b"O", one.index, n, units, tag)
-                    for n, (units, tag) in one.open.items()
-                ]
-                entries += [
-                    _DONE.pack(b"D", one.index, n, units, arrived)
-                    for n, (units, arrived) in one.done.items()
-                ]
-                entries += [_NUMBERED.pack(b"M", one.index, n) for n in one.missing]
-                entries += [_HISTORY.pack(b"H", one.index, *h) for h in one.history]
-            self._journal.rewrite(entries)
-            self._moment = 0
-            self._floor = self._journal.size
-
     # ------------------------------------------------------------------ inside
 
-    def _known(self, licence: bytes) -> _Licence:
-        found = self._by_id.get(licence)
-        if found is None:
-            raise MeterRefused("The meter does not know this licence.")
-        return found
-
-    def _new(self, ref: LicenceRef) -> _Licence:
-        made = _Licence(len(self._licences), ref.id(), Terms(ref, 0, 0, 0, 0, 0, False, False, 0))
-        self._licences.append(made)
-        self._by_id[made.id] = made
-        return made
+    def _made(self, index: int, terms: Terms) -> _Licence:
+        used = terms.used
+        return _Licence(index, terms.ref.id(), terms, used, begun=used, units=used)
 
     def _tell_time(self) -> None:
         """Journal the second of what follows, once for each second."""
@@ -296,13 +209,23 @@ class LicenseeMeter:
 
     # ------------------------------------------------------------------ the journal
 
-    def _replay(self, payload: bytes) -> None:
-        at = 0
-        while at < len(payload):
-            at += self._replay_one(payload, at)
+    def _counts(self, one: _Licence) -> bytes:
+        return _COUNTS.pack(b"N", one.index, one.base, one.begun, one.next, one.through, one.units)
 
-    def _replay_one(self, payload: bytes, at: int) -> int:  # noqa: PLR0911  one for each kind
-        kind = payload[at : at + 1]
+    def _standing(self, one: _Licence) -> Iterator[bytes]:
+        for number, (units, tag) in one.open.items():
+            yield _BEGUN.pack(b"O", one.index, number, units, tag)
+        for number, (units, arrived) in one.done.items():
+            yield _DONE.pack(b"D", one.index, number, units, arrived)
+        for number in one.missing:
+            yield _NUMBERED.pack(b"M", one.index, number)
+        for moment in one.history:
+            yield _HISTORY.pack(b"H", one.index, *moment)
+
+    def _rewritten(self) -> None:
+        self._moment = 0
+
+    def _replay_one(self, kind: bytes, payload: bytes, at: int) -> int:  # noqa: PLR0911  one for each kind
         if kind in (b"B", b"O"):
             _, index, number, units, tag = _BEGUN.unpack_from(payload, at)
             one = self._licences[index]
@@ -326,21 +249,11 @@ class LicenseeMeter:
             else:
                 one.missing = [n for n in one.missing if n > number]
             return _NUMBERED.size
-        if kind == b"L":
-            _, _, consent, record, licensee, salt = _LICENCE.unpack_from(payload, at)
-            address = str(to_checksum_address(licensee))
-            self._new(LicenceRef(consent, record, address, int.from_bytes(salt)))
-            return _LICENCE.size
         if kind == b"N":
             _, index, *values = _COUNTS.unpack_from(payload, at)
             one = self._licences[index]
             one.base, one.begun, one.next, one.through, one.units = values
             return _COUNTS.size
-        if kind == b"T":
-            _, index, price, *rest = _TERMS.unpack_from(payload, at)
-            one = self._licences[index]
-            one.terms = Terms(one.terms.ref, price * GRAIN, *rest)
-            return _TERMS.size
         if kind == b"D":
             _, index, number, units, arrived = _DONE.unpack_from(payload, at)
             self._licences[index].done[number] = (units, arrived)
@@ -350,29 +263,3 @@ class LicenseeMeter:
             self._licences[index].history.append((moment[0], moment[1], moment[2]))
             return _HISTORY.size
         raise StateError("The licensee's journal holds an entry that this version does not know.")
-
-
-def _licence(one: _Licence) -> bytes:
-    ref = one.terms.ref
-    licensee = bytes.fromhex(ref.licensee[2:])
-    return _LICENCE.pack(b"L", one.index, ref.consent, ref.record, licensee, ref.salt.to_bytes(32))
-
-
-def _counts(one: _Licence) -> bytes:
-    return _COUNTS.pack(b"N", one.index, one.base, one.begun, one.next, one.through, one.units)
-
-
-def _terms(one: _Licence) -> bytes:
-    t = one.terms
-    return _TERMS.pack(
-        b"T",
-        one.index,
-        t.price // GRAIN,
-        t.prepaid,
-        t.used,
-        t.end,
-        t.revoked,
-        t.suspended,
-        t.closed,
-        t.window,
-    )

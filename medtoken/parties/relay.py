@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from medtoken.chain.contracts import Purse, Suite
@@ -79,6 +80,22 @@ class Relay:
             key=key,
         )
         return purse.events(receipt.logs, "Withdrawn")[0].args
+
+    def withdraw_many(
+        self,
+        signed: Sequence[tuple[Withdrawal, bytes]],
+        *,
+        purse: Purse | None = None,
+        key: str | None = None,
+    ) -> list[dict[str, Any]]:
+        """Bring up to 20 withdrawals from one purse in one transaction.
+
+        Returns the event's ``account``, ``to`` and ``amount`` of each that was paid. One that the
+        purse refuses now is passed over, so bringing the same ones again pays nobody twice.
+        """
+        purse = purse or self._suite.market
+        receipt = self._suite.payouts.withdraw_many(self._wallet, purse, signed, key=key)
+        return [event.args for event in purse.events(receipt.logs, "Withdrawn")]
 
     def _paid_before(self, withdrawal: Withdrawal, purse: Purse) -> dict[str, Any] | None:
         """The n-th withdrawal of the account, if it is this one."""

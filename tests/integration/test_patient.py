@@ -253,6 +253,21 @@ def test_a_withdrawal_is_paid_once(stage: Stage) -> None:
     assert stage.suite.usage.balance(stage.patient.address) == DUT
 
 
+def test_several_withdrawals_in_one_transaction_are_paid_once(stage: Stage) -> None:
+    stage.earn()
+    hospital = Patient(stage.suite, stage.chain.cast["hospital"])
+    signed = []
+    for earner in (stage.patient, hospital):
+        withdrawal = earner.withdrawal(DUT)
+        signed.append((withdrawal, earner.sign(withdrawal)))
+    held = stage.suite.usage.balance(hospital.address)
+    paid = stage.relay.withdraw_many(signed)
+    assert [one["account"] for one in paid] == [stage.patient.address, hospital.address]
+    assert stage.relay.withdraw_many(signed) == []
+    assert stage.suite.usage.balance(stage.patient.address) == DUT
+    assert stage.suite.usage.balance(hospital.address) == held + DUT
+
+
 def test_a_withdrawal_replayed_by_a_relay_that_does_not_look(stage: Stage) -> None:
     stage.earn()
     w = stage.patient.withdrawal(DUT)

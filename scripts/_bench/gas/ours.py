@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import secrets
+from dataclasses import replace
 
 from eth_utils import to_checksum_address
 
@@ -16,10 +17,12 @@ from medtoken.chain.contracts import (
     Answer,
     Draft,
     LicenceRef,
+    Lineage,
     Order,
     Purse,
     Scores,
     SignedVoucher,
+    Source,
     Suite,
     study_id,
 )
@@ -28,6 +31,7 @@ from medtoken.chain.node import Receipt, Wallet
 from medtoken.chain.research import Outcome, ResearchDesk
 from medtoken.demo.people import Cast
 from medtoken.holding import CHUNK, ChunkTree, Holding, Line
+from medtoken.lineage import Roster as SourceRoster
 from medtoken.merkle import Tree, draft_leaf
 from medtoken.messages import (
     DUT,
@@ -115,6 +119,7 @@ class Bench:
         gas |= self._vouchers(patient, record, consent)
         gas |= self._sales(patient, record, consent)
         gas |= self._research(patient, record)
+        gas |= self._assets(patient)
         return gas | self._royalties() | self._storage(patient)
 
     def _research(self, patient: Wallet, record: bytes) -> dict[str, Cost]:
@@ -141,6 +146,55 @@ class Bench:
             self.market.revoke(relay, revocation.consent, signature)
             self.market.settle(relay, [ref])
             gas["research_return"] = self._cost(desk.release(relay, ref))
+        return gas
+
+    def _assets(self, patient: Wallet) -> dict[str, Cost]:
+        """A dataset that the hospital derived from ten records it licensed, sold twice."""
+        desk, market = self.suite.assets, self.market
+        hospital, relay = self.people["hospital"], self.people["relay"]
+        self._fund(hospital)
+        sources = []
+        for _ in range(10):
+            record = self._register(self._draft(patient))
+            self._attest(record)
+            consent = replace(self._consent(patient, record), purposes=duo_mask(["HMB"]))
+            market.grant(relay, consent, consent.sign(patient.key, market.domain))
+            order = replace(self._order(record, form=1, units=0), purposes=consent.purposes)
+            market.buy(hospital, order, consent, [])
+            ref = LicenceRef(consent.struct_hash(), record, hospital.address, order.salt)
+            sources.append(Source(ref, consent))
+        number, tag = self.registry.number_of(hospital.address), secrets.token_bytes(32)
+        asset = bytes(self.registry.read("record_id", number, tag))
+        owner = desk.account_of(asset)
+        draft = replace(self._draft(patient), owner=owner, tag=tag, kind=7, annotator=0)
+        self._attest(self._register(draft))
+        roster = SourceRoster(asset, [(source.ref.id(), 1) for source in sources])
+        stated = Lineage(roster.root, roster.total, len(roster), secrets.token_bytes(32))
+        desk.create(hospital, asset, stated)
+        self._wait(self.suite.node.head().timestamp + desk.terms()[1])
+        by_licence = {source.ref.id(): source for source in sources}
+        lines = [roster.line(at) for at in range(len(roster))]
+        desk.join(
+            relay, asset, [line.values() for line in lines], [by_licence[x.licence] for x in lines]
+        )
+        terms = replace(self._consent(patient, asset), patient=owner, patientShare=8_000)
+        desk.offer(hospital, asset, terms)
+        gas: dict[str, Cost] = {}
+        refs = [source.ref for source in sources]
+        for _ in range(2):  # the first one pays for what was empty
+            bought, sold = self._buy(asset, terms, form=2, units=10)
+            market.use(self.people["pharma"], sold, 10)
+            swept = market.settle(relay, [sold])
+            gas["asset_sold"] = self._cost(bought, swept)
+            gas["asset_collect"] = self._cost(desk.collect(relay, asset))
+            gas["asset_claim"] = self._cost(desk.claim(relay, asset, refs[:1]))
+            gas["asset_claim_9_each"] = self._cost(desk.claim(relay, asset, refs[1:])).each(9)
+        earned = desk.earnings(patient.address).earned
+        # 20 units at 50 DUT, less the platform's tenth; the lineage's fifth; of that, three quarters.
+        if earned != 1_000 * DUT * 9 // 10 // 5 * 3 // 4:
+            raise RuntimeError(f"the sources' patient was credited with {earned} base units")
+        paid = self._withdraw(desk, patient, earned)
+        gas["asset_share_paid_out"] = gas["asset_claim"] + self._cost(paid)
         return gas
 
     def _storage(self, patient: Wallet) -> dict[str, Cost]:
@@ -188,8 +242,11 @@ class Bench:
         """A study of 100,000 lines, whose members were paid before."""
         gas: dict[str, Cost] = {}
         vault, relay, payer = self.suite.royalties, self.people["relay"], self.people["pharma"]
-        member = Wallet.create()
-        accounts: list[str | bytes] = [secrets.token_bytes(20) for _ in range(99_999)]
+        member, *others = [Wallet.create() for _ in range(21)]
+        accounts: list[str | bytes] = [
+            *(other.address for other in others),
+            *(secrets.token_bytes(20) for _ in range(99_979)),
+        ]
         number = 17
         study = study_id(payer.address, number)
         lines = [(a, secrets.randbelow(5 * 10**10) + 1) for a in (member.address, *accounts)]
@@ -236,7 +293,13 @@ class Bench:
         for _ in range(2):  # the first one admits the account to DUT
             receipt = self._withdraw(vault, member, vault.earnings(member.address).earned // 2)
         gas["royalty_withdraw"] = self._cost(receipt)
-        gas["royalty_paid_out_each"] = gas["royalty_claim_batch_100_each"] + gas["royalty_withdraw"]
+        for _ in range(2):
+            signed = [self._signed(vault, w, vault.earnings(w.address).earned // 2) for w in others]
+            receipt = self.suite.payouts.withdraw_many(relay, vault, signed)
+            if len(vault.events(receipt.logs, "Withdrawn")) != len(others):
+                raise RuntimeError("somebody was not paid out")
+        paid = self._cost(receipt).each(len(others))
+        gas["royalty_paid_out_each"] = gas["royalty_claim_batch_100_each"] + paid
         return gas
 
     def _auction(self, patient: Wallet, record: bytes, consent: Consent) -> dict[str, Cost]:
@@ -353,38 +416,53 @@ class Bench:
                 raise RuntimeError(f"of {price} base units {parts} were paid out, not {wanted}")
             return swept, cost_of_payout
 
-        sell(slice(1))  # the week's first sweep
+        sell(slice(1))  # the week's first sweep; it also admits everybody to DUT
         split, payout = sell(slice(1, 2))
         split_20, payout_20 = sell(slice(2, 22))
+        market.settle(relay, [self._sold(record, consent)])
+        alone = self._withdraw(market, patient, market.earnings(patient.address).earned // 2)
         return {
             "deposit_and_buy": brought + costs[1],
             "sale_split": split,
             "sale_paid_out": split + payout,
             "sale_paid_out_20_each": (split_20 + payout_20).each(20),
             "pay_out_four": payout,
+            "withdraw_alone": self._cost(alone),
         }
 
-    def _pay_out(self, patient: Wallet) -> tuple[Cost, list[int]]:
-        """Everything that patient, custodian, annotator and platform have earned, withdrawn."""
-        total, parts = Cost(), []
-        for wallet in (patient, *(self.people[n] for n in ("hospital", "annotator", "platform"))):
-            earned, held = self.market.earnings(wallet.address).earned, self._held(wallet)
-            total += self._cost(self._withdraw(self.market, wallet, earned))
-            parts.append(self._held(wallet) - held)
-            if self.market.earnings(wallet.address).earned or parts[-1] != earned:
-                raise RuntimeError("somebody was not paid out")
-        return total, parts
+    def _sold(self, record: bytes, consent: Consent) -> LicenceRef:
+        """A metered licence of one unit that was used."""
+        _, ref = self._buy(record, consent, form=2, units=1)
+        self.market.use(self.people["pharma"], ref, 1)
+        return ref
 
-    def _withdraw(self, purse: Purse, wallet: Wallet, amount: int) -> Receipt:
-        """By signature through the relay, for patients hold no ether; the institutions send it."""
+    def _pay_out(self, patient: Wallet) -> tuple[Cost, list[int]]:
+        """Everything that patient, custodian, annotator and platform have earned, in one transaction."""
+        names = ("hospital", "annotator", "platform")
+        wallets = (patient, *(self.people[name] for name in names))
+        held = [self._held(wallet) for wallet in wallets]
+        earned = [self.market.earnings(wallet.address).earned for wallet in wallets]
+        signed = [
+            self._signed(self.market, wallet, amount)
+            for wallet, amount in zip(wallets, earned, strict=True)
+        ]
+        receipt = self.suite.payouts.withdraw_many(self.people["relay"], self.market, signed)
+        parts = [self._held(wallet) - had for wallet, had in zip(wallets, held, strict=True)]
+        if parts != earned or any(self.market.earnings(w.address).earned for w in wallets):
+            raise RuntimeError("somebody was not paid out")
+        return self._cost(receipt), parts
+
+    def _signed(self, purse: Purse, wallet: Wallet, amount: int) -> tuple[Withdrawal, bytes]:
         deadline = self.suite.node.head().timestamp + 3600
-        if wallet in self.people.wallets.values():
-            return purse.withdraw(wallet, wallet.address, wallet.address, amount, deadline, b"")
         nonce = purse.earnings(wallet.address).nonce
         message = Withdrawal(wallet.address, wallet.address, amount, nonce, deadline)
-        signature = message.sign(wallet.key, purse.domain)
-        relay = self.people["relay"]
-        return purse.withdraw(relay, wallet.address, wallet.address, amount, deadline, signature)
+        return message, message.sign(wallet.key, purse.domain)
+
+    def _withdraw(self, purse: Purse, wallet: Wallet, amount: int) -> Receipt:
+        """By signature through the relay, for patients hold no ether."""
+        message, signature = self._signed(purse, wallet, amount)
+        relay, who = self.people["relay"], wallet.address
+        return purse.withdraw(relay, who, who, amount, message.deadline, signature)
 
     def _held(self, wallet: Wallet) -> int:
         return self.suite.usage.balance(wallet.address)

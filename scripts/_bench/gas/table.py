@@ -120,20 +120,22 @@ ROWS: dict[str, Row] = {
         "and Ocean's fee wait in the exchange; patient and custodian have not got theirs yet",
     ),
     "sale_paid_out": Row(
-        f"sale_split and four withdrawals, the patient's by signature: {_FOUR}",
+        f"sale_split, and everybody's signed withdrawal in one transaction: {_FOUR}",
         peer="the same purchase, everybody paid out",
         peer_includes=_OCEAN_FOUR,
     ),
     "sale_paid_out_20_each": Row(
-        f"20 purchases of one record, one sweep, four withdrawals, each: {_FOUR}",
+        f"20 purchases of one record, one sweep, one transaction that pays out, each: {_FOUR}",
         peer="20 purchases of one datatoken, everybody paid out, each",
         peer_includes=_OCEAN_FOUR,
     ),
     "pay_out_four": Row(
-        "four withdrawals of what is credited, four transactions",
+        "PayoutRelay.withdraw_many: one transaction pays all four, each of whom signed for it; "
+        "who wants to wait signs nothing",
         peer="Splitter.release to four",
         peer_includes="one transaction pays all four; anybody may, none can decline or wait",
     ),
+    "withdraw_alone": Row("one party's withdrawal by signature, through a relay"),
     "split_agreed": Row(
         "no transaction: patient and custodian agree on the share in the signed consent",
         sent=False,
@@ -157,7 +159,7 @@ ROWS: dict[str, Row] = {
         peer_includes=f"{_JOB}: the payer signs for no number",
     ),
     "voucher_1000_paid_out_per_use": Row(
-        f"as above, with sweep and four withdrawals, each: {_FOUR}",
+        f"as above, with the sweep and one transaction that pays out, each: {_FOUR}",
         peer="Escrow.createLock, claimLockAndWithdraw, transfer, Splitter.release, each",
         peer_includes="the same four hold their parts as tokens, Ocean's collector its fee",
     ),
@@ -193,7 +195,7 @@ ROWS: dict[str, Row] = {
         "100 contributors credited in one transaction, each", target=20_000
     ),
     "royalty_paid_out_each": Row(
-        "royalty_claim_batch_100_each and the contributor's withdrawal by signature",
+        "royalty_claim_batch_100_each, and signed withdrawals of 20 in one transaction, each",
         peer="Splitter.release to 100, each",
         peer_includes="tokens sent to each of 100 payees in one transaction",
     ),
@@ -225,6 +227,14 @@ ROWS: dict[str, Row] = {
     "research_return": Row(
         "a closed licence's help given back to the reserve, its RT to the licensee"
     ),
+    # --- institution assets, of ten sources
+    "asset_sold": Row("ten units of an asset bought and swept: as buy_licence, and a sweep"),
+    "asset_collect": Row(
+        "what it earned booked: the lineage share to its pot, the rest its holder's"
+    ),
+    "asset_claim": Row("one source's part of the pot credited to its patient and its custodian"),
+    "asset_claim_9_each": Row("as asset_claim, nine sources in one transaction, each"),
+    "asset_share_paid_out": Row("asset_claim and the patient's withdrawal by signature"),
 }
 
 
@@ -333,8 +343,9 @@ _INTRODUCTION = (
     "fee is the 0.1 % that its router has by default, its token the OceanToken of the package.",
     "Operations without a peer have none in these contracts.",
     "",
-    "Ours is dearer where somebody is paid alone: each party withdraws when it wants to, the patient",
-    "by signature, and that is a transaction each; a Splitter pays everybody at once.",
+    "Ours is dearer where all that is measured is the payout: each of those who are paid has signed",
+    "that it wants the money now, and where to, and its signature is carried and checked, in one",
+    "transaction by `PayoutRelay`. A Splitter pays everybody, whether they want it or not.",
 )
 
 

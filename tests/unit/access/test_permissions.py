@@ -271,6 +271,7 @@ TABLE: dict[str, dict[str, Kind]] = {
         "set_window": K.RESTRICTED,
     },
     "LicenceView": {"attest_destruction": K.SIGNED},
+    "PayoutRelay": {"withdraw_many": K.OPEN},
     "LicenceToken": {
         "show": K.OPEN,
         "transferFrom": K.NEVER,
@@ -689,6 +690,9 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "delegateBySig": ((stranger, 0, 0, 27, NONE, NONE), "VotesExpiredSignature(0)"),
             "mint": ((stranger, 1), "soulbound: only the bound minter mints"),
             "setAuthority": ((stranger,), f"AccessManagedUnauthorized({stranger})"),
+        },
+        "PayoutRelay": {
+            "withdraw_many": ((world.market.address, []), "payouts: nothing is brought")
         },
         "Treasury": {
             "spend": ((1,), "treasury: no budget for this"),

@@ -34,6 +34,7 @@ OURS = [
     "AssetDesk",
     "AssetAccount",
     "InstitutionToken",
+    "PayoutRelay",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')
 

@@ -55,7 +55,7 @@ def test_every_step_refers_only_to_what_was_created_before() -> None:
             assert isinstance(step, Call)
             assert {step.contract, *_refs(step.args)} <= created
             assert step.why
-    assert len(created) == 23
+    assert len(created) == 24
 
 
 def test_the_deployer_steps_down_last() -> None:
