@@ -82,7 +82,7 @@ test-all: test test-e2e test-campaign test-ape test-kubo test-geth ## Run every 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
 	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth" $(ARGS)
 
-test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: kill at every step)
+test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: much longer, killing at every step)
 	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape

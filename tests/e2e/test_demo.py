@@ -205,7 +205,7 @@ def test_killed_along_the_way_the_story_is_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", places(45, 10))
+@pytest.mark.parametrize("line", places(45, 5))
 def test_killed_at_any_line_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, lines: int, line: int
 ) -> None:
@@ -216,7 +216,7 @@ def test_killed_at_any_line_the_story_is_the_same(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", places(16, 4))
+@pytest.mark.parametrize("seed", places(16, 2))
 def test_killed_at_any_time_the_story_is_the_same(
     lasting: Node, tmp_path: Path, undisturbed: Summary, seed: int
 ) -> None:

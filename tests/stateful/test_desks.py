@@ -34,6 +34,7 @@ from hypothesis.stateful import (
 from stateful.chain import RecordingEvm, audit
 from support.desks import DAY, DUT, FIXED, METERED, YEAR, Actor, Desks, items
 from support.evm import Reverted
+from support.sweep import times
 
 from medtoken.messages import AuctionOffer, Consent
 
@@ -423,4 +424,4 @@ def test_money_in_is_money_out() -> None:
 
 @pytest.mark.slow
 def test_money_in_is_money_out_in_a_long_campaign() -> None:
-    _run(examples=150, steps=120)
+    _run(times(50, 150), steps=120)

@@ -33,6 +33,7 @@ from support.holdings import MONTH, Shelf
 from support.recording import RecordingEvm
 from support.rewards import Stage
 from support.royalties import Stage as Royalties
+from support.sweep import times
 from support.world import DAY, KEY_BITS, RENTAL, Actor, reverts
 
 from medtoken.chain.words import CreditWord
@@ -404,7 +405,7 @@ def test_a_coalition_wins_nothing_from_others() -> None:
 
 @pytest.mark.slow
 def test_a_coalition_wins_nothing_from_others_in_a_long_campaign() -> None:
-    _search(examples=300, steps=120)
+    _search(times(100, 300), steps=120)
 
 
 # ---------------------------------------------------------------- what it costs, exactly

@@ -71,6 +71,7 @@ from stateful.pair import (
     value,
 )
 from stateful.twists import CONSENT_TWISTS, DRAFT_TWISTS, ORDER_TWISTS, SCORE_TWISTS
+from support.sweep import times
 from support.world import Actor
 
 from medtoken import artifacts
@@ -1219,7 +1220,7 @@ def test_market(number: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(100, 108))
+@pytest.mark.parametrize("number", range(100, 100 + times(3, 8)))
 def test_campaign(number: int) -> None:
     run(number, CAMPAIGN)
     assert functions() - NEVER == (functions() - NEVER) & DONE.keys()

@@ -26,6 +26,7 @@ from medtoken.chain.node import Node
 from medtoken.cli import main
 from medtoken.demo.people import Cast, cast, deploy_devnet
 from medtoken.home import Home
+from support.sweep import SWEEP_ALL
 
 ROOT = Path(__file__).resolve().parents[2]
 MEDTOKEN = (sys.executable, "-c", "from medtoken.cli import main; main()")
@@ -34,12 +35,8 @@ DAY = 86_400
 PATIENCE = 300
 
 
-# With MEDTOKEN_SWEEP=all a campaign kills at every place of a long run, else at some, evenly spread.
-SWEEP_ALL = os.environ.get("MEDTOKEN_SWEEP") == "all"
-
-
 def places(last: int, some: int) -> list[int]:
-    """Numbers from 1 to ``last`` at which a campaign kills: each of them, or ``some``."""
+    """Numbers from 1 to ``last`` at which a campaign kills: ``some``, evenly spread; in a sweep each."""
     if SWEEP_ALL or some >= last:
         return list(range(1, last + 1))
     return [1 + (last - 1) * n // (some - 1) for n in range(some)]

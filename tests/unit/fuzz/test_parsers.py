@@ -21,6 +21,7 @@ from typing import get_type_hints
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.sweep import times
 
 from medtoken import formats, vocabulary
 from medtoken.deploy.record import Deployment
@@ -499,7 +500,7 @@ def test_real_inputs_that_were_changed(name: str, mutate: Callable[[bytes], byte
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @given(mutate=mutations())
-@settings(max_examples=3_000, suppress_health_check=list(HealthCheck))
+@settings(max_examples=times(500, 3_000), suppress_health_check=list(HealthCheck))
 def test_real_inputs_that_were_changed_for_longer(
     name: str, mutate: Callable[[bytes], bytes]
 ) -> None:

@@ -26,6 +26,7 @@ from hypothesis.stateful import (
 )
 from support.evm import Reverted
 from support.royalties import EVIDENCE, REASON, WINDOW, Stage, Study
+from support.sweep import times
 from support.world import DAY, Actor, World
 
 from medtoken.chain.contracts import option_id, study_id
@@ -431,7 +432,7 @@ def test_nothing_is_lost_and_nothing_made(world: World) -> None:
 
 @pytest.mark.slow
 def test_nothing_is_lost_and_nothing_made_in_long_runs(world: World) -> None:
-    run(world, examples=200, steps=60)
+    run(world, examples=times(60, 200), steps=60)
 
 
 def test_the_largest_amounts_are_conserved(stage: Stage) -> None:
