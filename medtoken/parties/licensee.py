@@ -136,9 +136,15 @@ class Licensee:
         return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])
 
     def use(self, licence: bytes, units: int = 1, *, key: str | None = None) -> dict[str, Any]:
-        """Use a licence on the chain; returns the event's ``units`` and ``used``."""
+        """Use a licence on the chain; returns the event's ``units`` and ``used``.
+
+        Raises NotPermitted for a destroyed record: the market would count what nothing serves.
+        """
         market = self._suite.market
-        receipt = market.use(self._wallet, market.licence_ref(licence), units, key=key)
+        ref = market.licence_ref(licence)
+        if self._suite.registry.facts(ref.record).destroyed:
+            raise NotPermitted("The record was destroyed: what is unused is returned at the end.")
+        receipt = market.use(self._wallet, ref, units, key=key)
         return market.events(receipt.logs, "LicenceUsed")[0].args
 
     def open_record(

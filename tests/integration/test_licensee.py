@@ -293,6 +293,17 @@ def test_nothing_is_used_while_suspended(stage: Stage) -> None:
     assert stage.licensee.use(bought.licence)["used"] == 1
 
 
+def test_a_destroyed_record_is_not_used(stage: Stage) -> None:
+    """R35: the market would count it, and no key keeper would release anything."""
+    bought = metered(stage)
+    registry, hospital = stage.suite.registry, stage.chain.cast["hospital"]
+    registry.destroy(hospital, bought.ref.record, b"\1" * 32)
+    said = expect_refusal_without_a_trace(
+        stage, NotPermitted, lambda: stage.licensee.use(bought.licence)
+    )
+    assert said == "The record was destroyed: what is unused is returned at the end."
+
+
 def test_a_frozen_licensee_buys_nothing(stage: Stage) -> None:
     record = stage.record()
     consent = stage.consent(record)

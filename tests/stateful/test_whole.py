@@ -447,7 +447,7 @@ OFTEN = {
         "ContributionToken": "Recovered",
         "RecordRegistry": "RecordDestroyed",
         "Tariff": "ScarcityChanged ReferenceChanged",
-        "Treasury": "LevyReceived BudgetSpent BudgetReturned",
+        "Treasury": "LevyReceived BudgetSpent",
         "AssetDesk": "AssetCreated AssetOffered AssetEarned LineageClaimed",
         "ResearchDesk": "OutcomeRewarded LicenceSupported SupportReleased",
         "QualityDisputes": "StakeChanged ChallengeOpened ChallengeResolved ChallengeLapsed CreditWithdrawn",
