@@ -60,7 +60,7 @@ demo: build ## Run the main job on real files with a private chain; results in b
 	@$(BIN)/medtoken demo --out build/demo $(ARGS)
 
 test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not e2e" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not spark and not e2e" $(ARGS)
 
 lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
@@ -76,14 +76,14 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty dist
-test-all: test test-e2e test-campaign test-ape test-kubo test-geth ## Run every test
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty dist
+test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth ## Run every test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
-	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark" $(ARGS)
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: much longer, killing at every step)
-	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth and not spark" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape
 	@APE_DATA_FOLDER=$(CURDIR)/.build/ape $(BIN)/ape test tests/ape $(ARGS)
@@ -96,6 +96,9 @@ spark: setup-dev ## Install Spark, for the audit's checks on it
 
 postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on it
 	@scripts/setup_postgres
+
+test-spark: build spark ## Run the audit's checks on Spark too (Java 17), against DuckDB's results
+	@$(BIN)/pytest -m spark $(ARGS)
 
 test-kubo: build setup-dev kubo ## Run the tests on real IPFS daemons
 	@MEDTOKEN_NEEDS_KUBO=1 $(BIN)/pytest -n $(WORKERS) -m kubo $(ARGS)

@@ -1,0 +1,64 @@
+"""R2: the supply of DUT is what was issued less what was redeemed and burned, and nobody spends
+more than it has.
+
+Events: Transfer, Issued and Redeemed of DUT, LevyReceived of the treasury. Every balance, rebuilt
+from all transfers, is never negative, so all balances add up to the supply; what is minted in a
+transaction is what exchanges issued in it, and what is burned is what they redeemed or what the
+treasury burned of a levy. A violation shows base units.
+"""
+
+import ibis
+import ibis.expr.types as ir
+
+from medtoken.audit.checks import _base as b
+
+RULE = "R2"
+INVARIANT = 1
+TITLE = "All balances add up to the supply"
+
+
+def violations(history: b.History) -> ir.Table:
+    """Balances below zero, and mints and burns without a reason."""
+    moves = history("usage_token", "transfer")
+    keep = ["block_number", "tx_hash", "log_index", "at"]
+    legs = moves.select(*keep, account=moves.from_, amount=-b.dec(moves.value)).union(
+        moves.select(*keep, account=moves.to_, amount=b.dec(moves.value))
+    )
+    legs = legs.filter(~b.empty(legs.account))
+    # A transfer to oneself has both its legs at one place: they count together.
+    sums = legs.group_by([*keep, "account"]).aggregate(amount=b.dec(legs.amount.sum()))
+    sums = sums.mutate(balance=b.running(sums, sums.amount, sums.account))
+    overdrawn = b.broken(
+        sums,
+        sums.balance >= 0,
+        "the balance of an account",
+        parties=[sums.account],
+        expected="at least 0",
+        found=sums.balance,
+    )
+    mints = moves.filter(b.empty(moves.from_))
+    issued = history("usage_token", "issued")
+    burns = moves.filter(b.empty(moves.to_))
+    redeemed = history("usage_token", "redeemed").mutate(
+        account=ibis._.exchange, burnt=ibis._.amount
+    )
+    levies = history("treasury", "levy_received").mutate(
+        account=ibis._.address, burnt=ibis._.burned
+    )
+    place = [*keep, "account", "burnt"]
+    reasons = redeemed.select(*place).union(levies.select(*place))
+    return b.stack(
+        overdrawn,
+        b.both(
+            b.per_transaction(issued.mutate(account=issued.to_), issued.amount, "told", "account"),
+            b.per_transaction(mints.mutate(account=mints.to_), mints.value, "came", "account"),
+            "account",
+            "DUT minted in a transaction, against what exchanges issued",
+        ),
+        b.both(
+            b.per_transaction(reasons, reasons.burnt, "told", "account"),
+            b.per_transaction(burns.mutate(account=burns.from_), burns.value, "came", "account"),
+            "account",
+            "DUT burned in a transaction, against what was redeemed or burned of levies",
+        ),
+    )
