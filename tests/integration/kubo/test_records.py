@@ -51,6 +51,6 @@ def test_the_main_job_with_a_daemon_as_the_store(own: Daemon, tmp_path: Path) ->
         summary = Story(node, home, tmp_path / "out", lambda line: None).run()
     assert all(record["opened_as_consented"] for record in summary["records"])
     store = KuboStore(own.api, offline=True)
-    assert set(store.pins()) == set(home.registered().values())
+    assert set(store.pins()) == {*home.registered().values(), *home.copies()}
     assert all(check(store, cid).sound for cid in store.pins())
     assert not (home.folder / "blocks").exists()
