@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -157,3 +158,87 @@ def check(tables: Path, engine: str, rules: Sequence[str], as_json: bool) -> Non
     if broken:
         names = ", ".join(outcome.check.name for outcome in broken)
         raise InvariantViolated(f"Broken: {names}.")
+
+
+@audit.command()
+@_TABLES
+@_ENGINE
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--sign", "wallet", metavar="WALLET", help="Sign it with this wallet of the home folder."
+)
+@common
+def report(context: Context, tables: Path, engine: str, out: Path, wallet: str | None) -> None:
+    """Check everything and write a page for people, with JSON for machines beside it.
+
+    OUT is one HTML file without any outside request; the JSON has its name, ending in .json, and with
+    --sign an EIP-712 statement of what was checked, up to which block hash. The same tables give the
+    same bytes. Exits with 0 whatever was found: the page says it.
+    """
+    from medtoken.audit import checks
+    from medtoken.audit import report as reports
+
+    found, outcomes = checks.run(tables, engine)
+    body = reports.figures(found, outcomes)
+    _write_report(context, out, reports.report_page(body), body, wallet)
+
+
+@audit.command()
+@_TABLES
+@_ENGINE
+@click.option("--party", required=True, metavar="ADDRESS", help="A licensee or an institution.")
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--sign", "wallet", metavar="WALLET", help="Sign it with this wallet of the home folder."
+)
+@common
+def credibility(
+    context: Context, tables: Path, engine: str, party: str, out: Path, wallet: str | None
+) -> None:
+    """Write what the chain tells of one hospital or licensee: a page, and JSON beside it.
+
+    As a licensee: licences, uses, suspensions, destructions attested and overdue. As an institution:
+    records and their value, attestations, challenges upheld, storage. And every exception that names it.
+    """
+    from medtoken.audit import checks
+    from medtoken.audit import report as reports
+
+    account = context.address(party)
+    found, outcomes = checks.run(tables, engine)
+    body = reports.party_figures(found, outcomes, account)
+    _write_report(context, out, reports.credibility_page(body), body, wallet)
+
+
+@audit.command()
+@click.argument("statement", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def verify(statement: Path, as_json: bool) -> None:
+    """Verify who signed the JSON of a report, and print what that says."""
+    from medtoken.audit import report as reports
+
+    try:
+        signed = json.loads(statement.read_bytes())
+    except ValueError:
+        raise BadInput(f"{statement} is not JSON.") from None
+    signer, said = reports.verify(signed)
+    text = f"Signed by {signer}: {said.render()}"
+    click.echo(json.dumps({"signer": signer, "text": said.render()}) if as_json else text)
+
+
+def _write_report(
+    context: Context, out: Path, page: str, body: dict[str, Any], wallet: str | None
+) -> None:
+    from medtoken.audit import report as reports
+
+    if wallet is not None:
+        signer = context.home.wallet(wallet)
+        body = reports.sign(body, signer.key, signer.address)
+    other = out.with_suffix(".json")
+    if other == out:
+        raise BadInput(f"{out} is the page; name it otherwise than the JSON beside it.")
+    try:
+        out.write_text(page, encoding="utf-8")
+        other.write_text(json.dumps(body, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"{out} cannot be written: {error.strerror}.") from None
+    context.done({"page": str(out), "json": str(other), "holds": body["holds"]}, f"{out}, {other}")
