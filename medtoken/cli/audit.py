@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import click
 
 from medtoken.chain.node import Node
 from medtoken.cli._context import WORD, Context, common
-from medtoken.errors import BadInput, InvariantViolated
+from medtoken.errors import BadInput, InvariantViolated, ToolMissing
 
 
 @click.group()
@@ -65,6 +66,98 @@ def replay(context: Context, anchor: bytes | None) -> None:
     broken = [str(i["id"]) for i in report["invariants"] if not i["holds"]]
     if broken:
         raise InvariantViolated(f"Broken: invariant {', '.join(broken)}.")
+
+
+@audit.command()
+@click.option(
+    "--out",
+    required=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The tables' folder.",
+)
+@click.option("--follow", is_flag=True, help="Go on with each new block, until Ctrl-C.")
+@click.option(
+    "--depth",
+    type=click.IntRange(0),
+    help="Read a block once it is this many below the head. [default: 64]",
+)
+@click.option(
+    "--anchor",
+    type=WORD,
+    help="The hash of the last block to read, from where you trust it; then headers and receipts are "
+    "proven from it.",
+)
+@click.option(
+    "--timeout",
+    default=30.0,
+    show_default=True,
+    type=click.FloatRange(0, min_open=True),
+    help="Seconds of silence after which a node counts as gone.",
+)
+@common
+def extract(
+    context: Context,
+    out: Path,
+    follow: bool,
+    depth: int | None,
+    anchor: bytes | None,
+    timeout: float,
+) -> None:
+    """Write every event of the suite into typed Parquet tables, going on where an earlier run stopped.
+
+    The node's address may be http(s), ws(s) or the path of an IPC socket. See docs/tables.md.
+    """
+    if context.deployment_file is None:
+        raise BadInput("Name the deployment record with --deployment.")
+    if anchor is not None and (follow or depth is not None):
+        raise BadInput("--anchor names the last block; it goes with neither --follow nor --depth.")
+    try:
+        from medtoken.audit import tables
+    except ImportError as error:
+        raise ToolMissing(
+            f"{error.name} is not installed: pip install 'medtoken[audit]'."
+        ) from None
+    found = tables.extract(
+        context.rpc,
+        context.deployment,
+        out,
+        depth=tables.DEPTH if depth is None else depth,
+        anchor=anchor,
+        follow=follow,
+        timeout=timeout,
+        say=_now_and_then(context.say),
+    )
+    last = found.manifest.last
+    where = "no block is final yet" if last is None else f"up to block {last.number} ({last.hash})"
+    told = {
+        "out": str(out),
+        "events": found.manifest.rows,
+        "added": found.events,
+        "last_block": last and last.number,
+        "last_hash": last and last.hash,
+        "anchor": found.manifest.anchor,
+        "mended": found.mended,
+        "rolled_back_to": found.rolled_back,
+        "undecoded": found.manifest.tables[tables.UNDECODED].rows,
+    }
+    lines = [f"{told['events']} events, {found.events} of them new, {where}, in {out}"]
+    lines += [f"damaged, and fetched again: {name}" for name in found.mended]
+    if told["undecoded"]:
+        lines.append(f"{told['undecoded']} logs are of no event that is known: {tables.UNDECODED}")
+    context.done(told, "\n".join(lines))
+
+
+def _now_and_then(say: Callable[[str], None]) -> Callable[[str], None]:
+    """At most a line a second, but every line that is no mere progress."""
+    said = [time.monotonic()]
+
+    def saying(line: str) -> None:
+        now = time.monotonic()
+        if not line.startswith("block ") or now - said[0] >= 1:
+            said[0] = now
+            say(line)
+
+    return saying
 
 
 @audit.command()

@@ -100,18 +100,30 @@ class ProvenChain:
         if last != self.end.number:
             raise BadInput(f"A proof ends at block {self.end.number}, the one that was given.")
         wanted = {address.lower(): to_checksum_address(address) for address in addresses}
-        masks = [bloom_mask(bytes.fromhex(address[2:])) for address in wanted]
+        for block, receipts in self.receipts_from(addresses, first):
+            yield from _logs(block, receipts, wanted)
+
+    def receipts_from(
+        self, addresses: Sequence[str], first: int, parent: bytes | None = None
+    ) -> Iterator[tuple[Block, list[Receipt]]]:
+        """Every block from ``first`` on, with its receipts where it may hold logs of some contracts.
+
+        The last block comes always, be it without. ``parent``: the hash that the first must name as
+        its parent's. As with ``logs``, all is proven once the iterator has ended.
+        """
+        masks = [bloom_mask(bytes.fromhex(address[2:])) for address in addresses]
         self._first, self._times = first, array("Q")
-        before: Block | None = None
-        for start in range(first, last + 1, _CHUNK):
+        for start in range(first, self.end.number + 1, _CHUNK):
             pending = []
-            for block in self._headers(start, min(start + _CHUNK, last + 1)):
-                _linked(before, block)
-                before = block
+            for block in self._headers(start, min(start + _CHUNK, self.end.number + 1)):
+                _linked(block.number - 1, parent, block)
+                parent = block.hash
                 self._times.append(block.timestamp)
                 if may_hold(block, masks):
                     pending.append(block)
-            yield from self._proven(pending, wanted)
+            yield from self._proven(pending)
+            if block is self.end and block not in pending[-1:]:
+                yield block, []
 
     def storage(self, address: str, slot: int, block: int | None = None) -> int:
         """One storage word at the block that was given, by proof."""
@@ -175,7 +187,7 @@ class ProvenChain:
 
     # ------------------------------------------------------------------ receipts
 
-    def _proven(self, blocks: Sequence[Block], wanted: Mapping[str, str]) -> Iterator[ProvenLog]:
+    def _proven(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, list[Receipt]]]:
         for block, receipts in zip(blocks, self._receipts(blocks), strict=True):
             self.receipts += 1
             if receipts_root(receipts) != block.receipts_root:
@@ -184,7 +196,7 @@ class ProvenChain:
                     f"{block.number} are not those that its header commits to: a log was left out, "
                     "added, changed or moved."
                 )
-            yield from _logs(block, receipts, wanted)
+            yield block, receipts
 
     def _receipts(self, blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
         requests = (("eth_getBlockReceipts", (_hex(block.hash),)) for block in blocks)
@@ -226,11 +238,11 @@ class ProvenChain:
         return found
 
 
-def _linked(before: Block | None, block: Block) -> None:
-    """Raise ProofFailed unless a block names the one before it as its parent."""
-    if before is not None and before.hash != block.parent:
+def _linked(number: int, before: bytes | None, block: Block) -> None:
+    """Raise ProofFailed unless a block names the one before it, of this hash, as its parent."""
+    if before is not None and before != block.parent:
         raise ProofFailed(
-            f"Block {before.number} hashes to {_hex(before.hash)}, but block {block.number} says "
+            f"Block {number} hashes to {_hex(before)}, but block {block.number} says "
             f"that its parent is {_hex(block.parent)}: one of them is not of the chain that was asked for."
         )
 

@@ -75,6 +75,7 @@ class Manifest(msgspec.Struct):
     chain_id: int
     contracts: dict[str, str]  # addresses by name
     first_block: int
+    first_hash: str  # of that block, 0x
     depth: int  # blocks before the head that were not taken for final
     how: str  # LOGS or RECEIPTS
     anchor: str | None  # the block hash that vouches for all, where ``how`` is RECEIPTS
@@ -252,7 +253,7 @@ class Store:
             rest = [f for f in kept.files if f.first >= first]
             kept.files = [*before, file]
             kept.rows += file.rows - sum(f.rows for f in rest)
-        manifest.last = last
+        manifest.last, manifest.anchor = last, None
         if cut:
             manifest.cuts.append(last)
         self._tail = {} if cut else tail | added
@@ -368,10 +369,8 @@ class Store:
         place = self.out / self.schemas[name][0]
         temporary = place / f".{file}.{os.getpid()}"
         try:
-            with open(temporary, "wb") as out:
-                pq.write_table(rows, out, compression="zstd", compression_level=1)
-                out.flush()
-                os.fsync(out.fileno())
+            # Not forced to the disk: what a power cut takes has not its hash, and is fetched again.
+            pq.write_table(rows, temporary, compression="zstd", compression_level=1)
             digest = _digest(temporary)
             os.replace(temporary, place / file)
         except BaseException:
@@ -392,6 +391,7 @@ def fresh(
     contracts: Mapping[str, str],
     first_block: int,
     *,
+    first_hash: str = "",
     depth: int = 0,
     how: str = LOGS,
 ) -> Manifest:
@@ -399,7 +399,17 @@ def fresh(
     market = contracts["DataMarket"]
     kept = {name: Kept(folder, 0, []) for name, (folder, _) in schemas(chain_id, market).items()}
     return Manifest(
-        VERSION, chain_id, dict(contracts), first_block, depth, how, None, None, [], kept
+        schema=VERSION,
+        chain_id=chain_id,
+        contracts=dict(contracts),
+        first_block=first_block,
+        first_hash=first_hash,
+        depth=depth,
+        how=how,
+        anchor=None,
+        last=None,
+        cuts=[],
+        tables=kept,
     )
 
 

@@ -1,0 +1,1 @@
+"""Reading events: a chain full of them, and several ways to read it."""
