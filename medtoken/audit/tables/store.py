@@ -339,6 +339,8 @@ class Store:
             if not _same_schema(place / _EMPTY, schema):
                 pq.write_table(schema.empty_table(), place / _EMPTY)
             self._remove_others(name)
+        for path in self.out.glob(f".{MANIFEST}.*"):
+            path.unlink()
         if not (self.out / MANIFEST).exists():
             self._save()
 

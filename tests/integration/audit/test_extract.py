@@ -55,6 +55,7 @@ def plain(stage: Stage, deployment: Deployment, tmp_path: Path) -> Files:
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few events make a segment, so that there are several."""
     monkeypatch.setattr("medtoken.audit.tables.reading.SEGMENT", 60)
+    monkeypatch.setattr("medtoken.audit.tables.logs._MOST_BLOCKS", 8)
 
 
 def read(node: Liar | str, deployment: Deployment, out: Path, **more: Any) -> Extracted:
@@ -372,7 +373,7 @@ def test_what_a_node_cannot_serve_is_named_and_the_rest_kept(
         if method != "eth_getLogs":
             return result
         asked[0] += 1
-        if asked[0] < 7:
+        if asked[0] < 14:
             return result
         if trouble == "pruned":
             return Exception("history has been pruned")
@@ -399,7 +400,7 @@ def test_a_node_that_stalls_is_named_and_the_next_run_goes_on(
 
     def lie(method: str, params: list[Any], result: Any) -> Any:
         asked[0] += method == "eth_getLogs"
-        if asked[0] == 7:
+        if asked[0] == 14:
             node.silent.set()
         return result
 

@@ -189,6 +189,7 @@ def test_leftovers_of_a_killed_process_go(tmp_path: Path) -> None:
     folder = load(out)[USED].folder
     (folder / "000000000012-000000000013.parquet").write_bytes(b"half")
     (folder / ".000000000012-000000000013.parquet.77").write_bytes(b"half")
+    (out / ".manifest.json.77").write_bytes(b"half")
     with store(out):
         pass
     assert dict(every_file(out)) == before
