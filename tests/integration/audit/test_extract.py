@@ -60,7 +60,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(node: Liar | str, deployment: Deployment, out: Path, **more: Any) -> Extracted:
     url = node if isinstance(node, str) else node.url
-    more = {"depth": 0, "timeout": 5.0} | more
+    more = {"depth": 0, "timeout": 60.0} | more
     return extract(url, deployment, out, **more)
 
 
@@ -300,10 +300,10 @@ def test_a_fork_in_the_middle_of_a_run_is_noticed(
 
 
 def refused(
-    node: Liar | str, deployment: Deployment, out: Path, kind: type[MedtokenError], text: str
+    node: Liar, deployment: Deployment, out: Path, kind: type[MedtokenError], text: str
 ) -> None:
     with pytest.raises(kind, match=text):
-        read(node, deployment, out, timeout=0.5)
+        read(node, deployment, out)
 
 
 def test_a_record_of_another_chain_or_suite_is_refused(
@@ -405,7 +405,8 @@ def test_a_node_that_stalls_is_named_and_the_next_run_goes_on(
         return result
 
     node.lie = lie
-    refused(node, deployment, out, NodeUnreachable, r"was silent for 0\.5 s")
+    with pytest.raises(NodeUnreachable, match="was silent for 4 s"):
+        read(node, deployment, out, timeout=4.0)
     node.lie = lambda method, params, result: result
     node.silent.clear()
     kept = load(out).manifest.rows
