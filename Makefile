@@ -76,7 +76,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty dist
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist
 test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth ## Run every test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
@@ -120,6 +120,9 @@ bench-meter: setup ## Measure the off-chain meters on one core into build/bench/
 
 bench-royalty: build setup-dev ## Pay studies of 10, 1,000 and 1,000,000 contributors into build/bench/royalty.json
 	@$(BIN)/python scripts/bench_royalty.py --out build/bench/royalty.json $(ARGS)
+
+bench-audit: build setup-dev ## Measure how fast events are read, beside web3.py, Ape and cryo, into build/bench/audit.json
+	@$(BIN)/python scripts/bench_audit.py --out build/bench/audit.json $(ARGS)
 
 dist: build ## Build the wheel, with the compiled contracts in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

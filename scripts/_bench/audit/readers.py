@@ -96,7 +96,8 @@ def aggregated(job: Job) -> tuple[int, float]:
             seen += table.num_rows
             for column in table.schema:
                 if column.type == AMOUNT:
-                    more = pc.sum(table[column.name]).as_py() or 0
+                    found = pc.sum(table[column.name])  # type: ignore[attr-defined]
+                    more = found.as_py() or 0
                     sums[name, column.name] = sums.get((name, column.name), 0) + int(more)
         return seen
 
