@@ -1711,7 +1711,7 @@ class Tokens(Book):
     def show(self, sender: str, ref: Ref) -> int:
         refuse(
             (ref not in self.model.market.licences, "licence token: unknown licence"),
-            (ref in self.shown, "ERC721InvalidSender("),
+            (ref in self.shown, "licence token: shown already"),
         )
         self.shown.append(ref)
         return int.from_bytes(ref.id)
