@@ -18,6 +18,7 @@ from support.evm import CHAIN_ID, Contract
 from support.world import CONSENT_FIELDS, METER_FIELDS, METERED, World, pack, reverts, unpack
 
 from medtoken import artifacts
+from medtoken.audit.report import AuditStatement
 from medtoken.messages import (
     Consent,
     CopyDestruction,
@@ -36,6 +37,7 @@ FILE = Path(__file__).resolve().parents[2] / "vectors" / "eip712.json"
 DATA = json.loads(FILE.read_text(encoding="utf-8"))
 VECTORS = DATA["vectors"]
 KINDS: dict[str, type[Message]] = {
+    "AuditStatement": AuditStatement,
     "Consent": Consent,
     "CopyDestruction": CopyDestruction,
     "Donation": Donation,
