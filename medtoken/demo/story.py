@@ -294,8 +294,7 @@ class Story:
             self._say(f"Two of three key keepers release the key of {name}; the company opens it")
             # Once: told again after the revocation, the story could not open it a second time.
             entry = self._remember(f"opened-{name}", lambda c=chapter: self._opened(c))  # type: ignore[misc]
-            expected = chapter.copied.hex() or _sha256(chapter.fixture.path)
-            chapter.opened = entry["sha256"] == expected
+            chapter.opened = entry["sha256"] == _let_out(chapter)
 
     def _opened(self, chapter: Chapter) -> dict[str, Any]:
         target = self._out / "opened" / chapter.fixture.path.name
@@ -420,8 +419,14 @@ class Story:
             "record": "0x" + registered.record.hex(),
             "cid": str(registered.cid),
             "fingerprint": "0x" + registered.draft.fingerprint.hex(),
+            "let_out_sha256": "0x" + _let_out(chapter),
             "opened_as_consented": chapter.opened,
         }
+
+
+def _let_out(chapter: Chapter) -> str:
+    """The SHA-256 of what the consent lets out: the copy made for this licence, else the file."""
+    return chapter.copied.hex() or _sha256(chapter.fixture.path)
 
 
 def _known(value: _T | None) -> _T:
