@@ -68,6 +68,7 @@ def test_a_verb_that_was_killed_happened_once(devnet: Any, run: Any, verb: str) 
 
     def look() -> None:
         """Whoever looks in between, in the same folder, takes nothing from the second try."""
+        devnet.chain.settle()
         assert len(devnet.chain.events(event)) == before + 1
         assert run("licence", "show", devnet.licence, *devnet.where).code == 0
 

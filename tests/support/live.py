@@ -80,6 +80,11 @@ class Chain:
         self.node.rpc("anvil_reorg", blocks, [])
         assert self.node.block(left.number).hash != left.hash
 
+    def settle(self) -> None:
+        """What the node has taken is in blocks: it mines a moment after it has answered."""
+        while int(self.node.rpc("txpool_status")["pending"], 16):
+            time.sleep(0.01)
+
     def nonce(self, address: str) -> int:
         """How many transactions an account has sent."""
         return int(self.node.rpc("eth_getTransactionCount", address, "latest"), 16)
