@@ -52,6 +52,15 @@ class Domain:
         }
 
 
+@dataclass(frozen=True)
+class GovernorDomain(Domain):
+    """The EIP-712 domain of the governor; ``market`` is the governor's address."""
+
+    def data(self) -> dict[str, Any]:
+        """The domain as wallets take it."""
+        return super().data() | {"name": "medtoken governor"}
+
+
 class Message(ABC):
     """Base of the messages: a frozen dataclass whose fields are the EIP-712 fields, in order."""
 
@@ -428,6 +437,56 @@ class CopyDestruction(Message):
             "up, as your statement with the SHA-256 "
             f"0x{self.statement.hex()} says. What you derived from it by the licence's terms is not "
             "meant."
+        )
+
+
+@dataclass(frozen=True)
+class Ballot(Message):
+    """A vote on a proposal (R28), as OpenZeppelin's Governor takes it from any relay.
+
+    It is signed in the domain of the governor: ``GovernorDomain``. It is good for this nonce alone.
+    """
+
+    proposalId: int
+    support: int
+    voter: str
+    nonce: int
+    types = (
+        ("proposalId", "uint256"),
+        ("support", "uint8"),
+        ("voter", "address"),
+        ("nonce", "uint256"),
+    )
+
+    def render(self) -> str:
+        """What signing this means."""
+        try:
+            side = ("against", "for", "neither for nor against")[self.support]
+        except IndexError:
+            raise BadInput("A vote is 0 (against), 1 (for) or 2 (abstain).") from None
+        return (
+            f"You vote {side} the proposal {self.proposalId}, with all votes that you had when it "
+            "was made. A vote that was counted is not changed any more, and everybody sees it."
+        )
+
+
+@dataclass(frozen=True)
+class Objection(Message):
+    """A council seat objects to a proposal while its gate is open (R28).
+
+    It is signed in the domain of the governor: ``GovernorDomain``.
+    """
+
+    proposalId: int
+    seat: str
+    types = (("proposalId", "uint256"), ("seat", "address"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return (
+            f"You object, as a seat of the council, to the proposal {self.proposalId}. When the "
+            "objections weigh more than half of the council it is rejected, for good. An objection "
+            "is not taken back, and everybody sees it."
         )
 
 

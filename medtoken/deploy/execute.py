@@ -44,7 +44,7 @@ def deploy(
         key = f"{name}:{number}"
         if isinstance(step, Create):
             progress(f"[{number}/{len(plan)}] create {step.name}")
-            contracts[step.name] = _create(node, wallet, step, addresses, key)
+            contracts[step.name] = create(node, wallet, step, addresses, key)
         elif isinstance(step, Call):
             progress(f"[{number}/{len(plan)}] {step.contract}.{step.function}: {step.why}")
             data = abi(step.contract).call(step.function, *resolve(step.args, addresses))
@@ -78,9 +78,10 @@ def check(node: Node, deployment: Deployment) -> None:
             raise DeploymentError(f"{holder} {state} the admin role after the deployment.")
 
 
-def _create(
+def create(
     node: Node, wallet: Signer, step: Create, addresses: dict[str, str], key: str
 ) -> DeployedContract:
+    """Carry out one step that creates a contract, and note its address in ``addresses``."""
     args = resolve(step.args, addresses)
     made = _send_creation(node, wallet, step.name, args, key)
     address, initialize, logic = _created(made), None, None

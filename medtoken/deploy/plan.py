@@ -36,6 +36,9 @@ FACTORS = (
 # The rules of storage rewards (R5), in the order in which the contract keeps them.
 STORAGE_RULES = ("threshold", "samples", "gap", "window", "price")
 
+# The rules of the governor (R28), as the contract names them.
+GOVERNOR_RULES = ("gate", "period", "threshold", "quorumShare", "divisor")
+
 # The people that a deployment names, and the role that each gets in the AccessManager.
 PEOPLE: dict[str, Role] = {
     "compliance": Role.COMPLIANCE,
@@ -113,7 +116,8 @@ class Params:
     research: tuple[int, int, tuple[int, ...]]  # seats, share in bps, base units of RT by kind
     # base units of DUT that the reserve may give in a period, the seconds of it, and those of all periods
     research_budget: tuple[int, int, int]
-    operator: str  # proposes to the timelock until governance comes
+    governor: Mapping[str, int]  # the rules of the governor
+    operator: str  # proposes to the timelock until it hands over to the governor
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
 
@@ -181,6 +185,7 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
                 int(data["research"]["period"]),
                 int(data["research"]["length"]),
             ),
+            governor={k: int(data["governor"][k]) for k in GOVERNOR_RULES},
             operator=operator,
             platform=platform,
             people=dict(people),
