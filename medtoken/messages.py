@@ -447,7 +447,7 @@ class Ballot(Message):
     It is signed in the domain of the governor: ``GovernorDomain``. It is good for this nonce alone.
     """
 
-    proposalId: int
+    proposalId: int  # noqa: N815
     support: int
     voter: str
     nonce: int
@@ -477,7 +477,7 @@ class Objection(Message):
     It is signed in the domain of the governor: ``GovernorDomain``.
     """
 
-    proposalId: int
+    proposalId: int  # noqa: N815
     seat: str
     types = (("proposalId", "uint256"), ("seat", "address"))
 

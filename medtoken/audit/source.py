@@ -8,7 +8,7 @@ from typing import Protocol
 
 from eth_abi.exceptions import DecodingError
 
-from medtoken.audit.books.governance import first_created
+from medtoken._keccak import first_created
 from medtoken.audit.journal import Event
 from medtoken.chain.abi import Abi, abi
 from medtoken.errors import DeploymentError

@@ -81,6 +81,28 @@ class Abi:
                 return self._selectors[name] + fixed.encode(args)
         return self._selectors[name] + _encode(entry["inputs"], args, f"{self.name}.{name}")
 
+    def function_of(self, four: bytes) -> str | None:
+        """The function that these 4 bytes call, if this contract has one."""
+        return next((n for n, known in self._selectors.items() if known == four), None)
+
+    def decode_call(self, data: bytes) -> tuple[str, list[Any]]:
+        """The function and the arguments of a call.
+
+        Raises BadInput when there is no such function, and on bytes that the arguments do not explain.
+        """
+        name = self.function_of(data[:4])
+        if name is None:
+            raise BadInput(f"{self.name} has no function 0x{data[:4].hex()}.")
+        inputs = self._functions[name]["inputs"]
+        try:
+            values = decode([_type(i) for i in inputs], data[4:])
+        except DecodingError:
+            raise BadInput(f"These are no arguments of {self.name}.{name}.") from None
+        args = [_clean(i, v) for i, v in zip(inputs, values, strict=True)]
+        if self.call(name, *args) != data:
+            raise BadInput(f"This is more than the arguments of {self.name}.{name}.")
+        return name, args
+
     def result(self, name: str, data: bytes) -> Any:
         """What a call returned: None, one value, or a tuple of several."""
         outputs = self.function(name)["outputs"]

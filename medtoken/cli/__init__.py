@@ -30,6 +30,7 @@ _COMMANDS = (
     "intake",
     "keeper",
     "licence",
+    "proposal",
     "record",
     "research",
     "rewards",

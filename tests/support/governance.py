@@ -94,9 +94,7 @@ class Governed(World):
             self.governor.castVote(proposal, support, sender=who)
 
     def queue(self, calls: Sequence[Call] | None = None, text: str = "text") -> None:
-        self.governor.queue(
-            *self.terms(calls or self.raising(), text), sender=self.people.stranger
-        )
+        self.governor.queue(*self.terms(calls or self.raising(), text), sender=self.people.stranger)
         self.evm.warp(self.params.timelock_delay + 1)
 
     def execute(self, calls: Sequence[Call] | None = None, text: str = "text") -> None:

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 from eth_abi import decode, encode
 from eth_abi.exceptions import DecodingError
-from eth_utils import to_canonical_address, to_checksum_address
+from eth_utils import to_checksum_address
 
-from medtoken._keccak import keccak
+from medtoken._keccak import first_created, keccak
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.rewards import FEEDBACK, IDEA
 from medtoken.audit.books.tariff import TariffBook
@@ -680,8 +680,3 @@ class Governance:
         # Who has a role may give it up; members with a delay schedule their own operations.
         own = ("RoleRevoked", "OperationScheduled", "OperationExecuted", "OperationCanceled")
         return event.event not in own
-
-
-def first_created(address: str) -> str:
-    """The address of the first contract that the contract at ``address`` creates."""
-    return to_checksum_address(keccak(b"\xd6\x94" + to_canonical_address(address) + b"\x01")[12:])

@@ -183,7 +183,9 @@ def _caller(to: str, data: bytes) -> bytes:
     head = bytearray()
     prefix = 46  # length of what stands before the data
     head += bytes.fromhex(f"61{size:04x}61{prefix:04x}5f39")  # codecopy(0, prefix, size)
-    head += bytes.fromhex(f"5f5f61{size:04x}5f5f73{to[2:].lower()}5af1")  # call(gas, to, 0, 0, size, 0, 0)
+    head += bytes.fromhex(
+        f"5f5f61{size:04x}5f5f73{to[2:].lower()}5af1"
+    )  # call(gas, to, 0, 0, size, 0, 0)
     jump = prefix - 2
     head += bytes.fromhex(f"60{jump:02x}575f5ffd")
     assert len(head) == jump, len(head)
@@ -232,7 +234,7 @@ def test_a_callback_does_not_reach_what_only_a_proposal_may(governed: Governed) 
 
 
 def test_a_change_of_the_governor_does_not_run_past_it(governed: Governed) -> None:
-    """Anybody executes at the timelock, but the governor takes such calls from its own ``execute`` alone."""
+    """Anybody executes at the timelock; the governor takes such calls from its own ``execute`` alone."""
     g = governed
     new = Actor("new")
     calls = g.seating((new, USERS))

@@ -1,4 +1,4 @@
-"""R28: the council's gate: users 40 %, institutions 40 %, technical 20 %; over a half rejects, silence passes."""
+"""R28: the council's gate: chambers of 40, 40 and 20 %; over a half rejects, silence passes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_seats_weigh_by_their_chamber(
 
 
 def test_half_is_not_enough(governed: Governed) -> None:
-    """Four users' seats with a fifth, and the chamber of institutions with four seats, one of them against."""
+    """All seats of users, and one of four institutions: 40 % and 10 %."""
     g = governed
     g.carry(g.seating((g.seats[INSTITUTIONS][4], 0)))
     proposal = g.propose()

@@ -213,7 +213,7 @@ def test_a_governor_without_what_it_needs_is_not_made(governed: Governed) -> Non
         (3, rules | {"quorumShare": 0}, "governor: quorum out of bounds"),
         (4, [{"account": ZERO, "chamber": 1}], "council: nobody is named"),
     ):
-        args = good[:place] + [value] + good[place + 1 :]
+        args = [*good[:place], value, *good[place + 1 :]]
         with reverts(sentence):
             g.evm.deploy("MedGovernor", *args, sender=g.people.stranger)
 

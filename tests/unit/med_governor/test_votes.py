@@ -1,4 +1,4 @@
-"""R28: votes weigh 1.5 × GT + 0.5 × contribution; more than 60 % and a quorum carry; signatures are relayed."""
+"""R28: votes weigh 1.5 × GT + 0.5 × contribution; over 60 % and a quorum carry; ballots are relayed."""
 
 from __future__ import annotations
 

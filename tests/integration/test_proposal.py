@@ -1,0 +1,120 @@
+"""R28 on a real chain, by the command line: handover, council, proposal, relayed vote, execution."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.live import DAY, Ran, medtoken_here
+from support.stage import Stage
+
+from medtoken.chain.node import Wallet
+from medtoken.deploy.record import Deployment
+
+CALL = "Treasury.set_burn_share 4000"
+
+
+class Verbs:
+    """The verbs of proposals in one home."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.seats = [Wallet.create() for _ in range(2)]
+        for name, wallet in (
+            ("voter", stage.patient_wallet),
+            ("seat", self.seats[0]),
+            ("other-seat", self.seats[1]),
+        ):
+            stage.home.keep_wallet(name, wallet)
+            stage.chain.node.rpc("anvil_setBalance", wallet.address, hex(10**18))
+
+    def ran(self, *words: str) -> Ran:
+        where = ("--rpc", self.stage.chain.node.url, "--home", str(self.stage.home.folder))
+        return medtoken_here("proposal", *words, *where, "--json")
+
+    def __call__(self, *words: str) -> Any:
+        return self.ran(*words).ok()
+
+    def refused(self, *words: str) -> str:
+        ran = self.ran(*words)
+        assert ran.code != 0
+        assert ran.out == ""
+        return ran.err
+
+    def hand_over(self) -> Any:
+        return self("hand-over", "--seat", "users=seat", "--seat", "institutions=other-seat")
+
+    def make(self, text: str = "burn less") -> str:
+        made = self("make", "--call", CALL, "--text", text, "--as", "voter")
+        assert made["calls"] == ["1. Treasury.set_burn_share(burnShare = 4000)"]
+        return str(made["proposal"])
+
+
+@pytest.fixture
+def verbs(stage: Stage) -> Verbs:
+    stage.record()  # whose DCT is the patient's vote
+    return Verbs(stage)
+
+
+def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
+    chain = verbs.stage.chain
+    assert "has no governor yet" in verbs.refused("list")
+    first = verbs.hand_over()
+    assert first["now"] == "The governor alone proposes to the timelock."
+    assert verbs.hand_over() == first  # run again, it changes nothing
+    assert [s["chamber"] for s in verbs("council")["seats"]] == ["users", "institutions"]
+    chain.warp(1)
+    number = verbs.make()
+    assert verbs("show", number)["state"] == "pending"
+    assert verbs("object", number, "--as", "seat")["objections"] == 4_000
+    assert "GovernorUnexpectedProposalState" in verbs.refused("vote", number, "for", "--as", "voter")
+    chain.warp(7 * DAY + 1)
+    signed = verbs("ballot", number, "for", "--as", "voter")
+    relayed = ("vote", number, "for", "--for", "voter", "--signature", signed["signature"])
+    assert int(verbs(*relayed)["votes"]) > 0
+    assert "GovernorInvalidSignature" in verbs.refused(*relayed, "--as", "pharma")
+    chain.warp(7 * DAY + 1)
+    assert verbs("show", number)["state"] == "succeeded"
+    verbs("queue", number)
+    chain.warp(1)
+    verbs("execute", number)
+    assert verbs("list")["proposals"][0]["state"] == "executed"
+    assert verbs.stage.suite.treasury.read("burn_rule")[1] == 4_000
+
+
+def test_the_council_rejects_and_the_proposer_cancels(verbs: Verbs) -> None:
+    verbs.hand_over()
+    verbs.stage.chain.warp(1)
+    number = verbs.make()
+    verbs("object", number, "--as", "seat")
+    signed = verbs("ballot", number, "object", "--as", "other-seat")
+    relayed = ("--for", "other-seat", "--signature", signed["signature"])
+    assert verbs("object", number, *relayed) == {
+        "proposal": number,
+        "objections": 8_000,
+        "rejected": True,
+    }
+    assert verbs("show", number)["state"] == "canceled"
+    other = verbs.make("burn less, please")
+    verbs("cancel", other, "--as", "voter")
+    assert verbs("show", other)["state"] == "canceled"
+
+
+def test_what_cannot_be_is_said_in_a_sentence(verbs: Verbs) -> None:
+    for call, sentence in (
+        ("Treasury.set_burn_share", "Treasury.set_burn_share takes uint256 burnShare."),
+        ("Treasury.set_burn_share much", "much is no uint256, which burnShare is."),
+        ("Treasury.print 1", "Treasury has no function print."),
+        ("Mint.print 1", "The deployment has no contract Mint."),
+        ("nonsense", "nonsense is not of the form CONTRACT.FUNCTION ARGUMENT ..."),
+    ):
+        assert sentence in verbs.refused("make", "--call", call, "--text", "x", "--dry-run")
+    assert "is no proposal 7" in verbs.refused("show", "7") or "no governor" in verbs.refused(
+        "show", "7"
+    )
+
+
+def test_only_the_operator_hands_over(verbs: Verbs) -> None:
+    assert "does not propose to the timelock" in verbs.refused("hand-over", "--as", "pharma")
+    record = verbs.stage.home.deployment(verbs.stage.chain.node.chain_id)
+    assert "MedGovernor" in Deployment.load(record).contracts
