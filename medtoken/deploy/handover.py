@@ -74,12 +74,6 @@ def hand_over(
     called as soon as the governor stands, so that there is only one.
     """
     timelock = deployment.address(TIMELOCK)
-    if GOVERNOR not in deployment.contracts:
-        addresses = {name: c.address for name, c in deployment.contracts.items()}
-        made = create(node, wallet, governor_step(params, seats), addresses, "handover:governor")
-        deployment = replace(deployment, contracts=deployment.contracts | {GOVERNOR: made})
-        save(deployment)
-    governor = deployment.address(GOVERNOR)
 
     def ask(function: str, *args: Any) -> Any:
         data = node.call(timelock, abi(TIMELOCK).call(function, *args))
@@ -88,14 +82,24 @@ def hand_over(
     def send(function: str, *args: Any) -> None:
         node.send(wallet, timelock, abi(TIMELOCK).call(function, *args), key=f"handover:{function}")
 
+    def must_propose() -> None:
+        if not ask("hasRole", PROPOSER, wallet.address):
+            raise DeploymentError(f"{wallet.address} does not propose to the timelock.")
+
+    if GOVERNOR not in deployment.contracts:
+        must_propose()
+        addresses = {name: c.address for name, c in deployment.contracts.items()}
+        made = create(node, wallet, governor_step(params, seats), addresses, "handover:governor")
+        deployment = replace(deployment, contracts=deployment.contracts | {GOVERNOR: made})
+        save(deployment)
+    governor = deployment.address(GOVERNOR)
     calls = handover_calls(timelock, governor, wallet.address)
     # The governor's address makes it this handover's own.
     salt = keccak(text=f"handover:{governor}")
     batch = ([to for to, _ in calls], [0] * len(calls), [data for _, data in calls], _NONE, salt)
     operation = ask("hashOperationBatch", *batch)
     if not ask("isOperation", operation):
-        if not ask("hasRole", PROPOSER, wallet.address):
-            raise DeploymentError(f"{wallet.address} does not propose to the timelock.")
+        must_propose()
         send("scheduleBatch", *batch, ask("getMinDelay"))
     if not ask("isOperationDone", operation):
         if not ask("isOperationReady", operation):

@@ -35,6 +35,7 @@ OURS = [
     "AssetAccount",
     "InstitutionToken",
     "PayoutRelay",
+    "MedGovernor",
 ]
 REFUSAL = re.compile(r'(?:,|raise|revert\()\s*"([A-Za-z ]+: [^"]+)"')
 
@@ -73,6 +74,8 @@ def test_an_event_is_met_in_a_test(contract: str) -> None:
         theirs |= {"Approval", "ApprovalForAll", "Unlocked"}
     if contract == "ResearchToken":
         theirs |= {"Approval"}
+    if contract == "MedGovernor":  # told once, when it is made: the council's time is fixed
+        theirs |= {"VotingDelaySet"}
     events = {e["name"] for e in artifacts.load(contract)["abi"] if e["type"] == "event"}
     text = _tests()
     missing = {e for e in events - theirs if f'"{e}"' not in text}

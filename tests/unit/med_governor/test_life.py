@@ -244,3 +244,15 @@ def test_an_unknown_proposal_has_no_state(governed: Governed) -> None:
     with refuses("GovernorNonexistentProposal", unknown):
         governed.state(unknown)
     assert governed.governor.gateEnd(unknown) == 0
+
+
+def test_a_proposal_can_change_the_timelock(governed: Governed) -> None:
+    g = governed
+    other = g.evm.deploy("TimelockController", 0, [], [ZERO], ZERO, sender=g.people.stranger)
+    update = g.governor.abi.call("updateTimelock", other.address)
+    g.carry([(g.governor.address, update)])
+    assert g.evm.event("TimelockChange") == {
+        "oldTimelock": g.timelock.address,
+        "newTimelock": other.address,
+    }
+    assert g.governor.timelock() == other.address

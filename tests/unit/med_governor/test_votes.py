@@ -152,3 +152,12 @@ def test_a_vote_with_a_reason_is_signed_too(governed: Governed) -> None:
     assert g.evm.event("VoteCast")["reason"] == "too early"
     with refuses("GovernorInvalidVoteType"):
         g.governor.castVote(proposal, 3, sender=p.patient)
+
+
+def test_a_vote_with_parameters_counts_as_any_other(governed: Governed) -> None:
+    g, p = governed, governed.people
+    proposal = g.propose()
+    g.pass_gate()
+    g.governor.castVoteWithReasonAndParams(proposal, FOR, "", b"\1", sender=p.patient)
+    assert g.evm.event("VoteCastWithParams")["weight"] == 50 * DUT
+    assert g.governor.proposalVotes(proposal) == (0, 50 * DUT, 0)

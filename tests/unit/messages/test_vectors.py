@@ -79,10 +79,14 @@ def _hex(text: str) -> bytes:
 
 
 def test_every_message_has_a_vector() -> None:
-    """Those of the desks are in a file of their own."""
-    desks = json.loads((FILE.parent / "eip712_desks.json").read_text(encoding="utf-8"))["vectors"]
+    """Those of the desks and of the governor are in files of their own."""
+    others = [
+        vector
+        for name in ("eip712_desks.json", "eip712_governor.json")
+        for vector in json.loads((FILE.parent / name).read_text(encoding="utf-8"))["vectors"]
+    ]
     known = {kind.__name__ for kind in Message.__subclasses__()}
-    assert {v["type"] for v in (*VECTORS, *desks)} == known
+    assert {v["type"] for v in (*VECTORS, *others)} == known
     assert set(KINDS) == {v["type"] for v in VECTORS}
 
 
