@@ -8,6 +8,7 @@ import pytest
 from support.live import DAY, Ran, medtoken_here
 from support.stage import Stage
 
+from medtoken.audit import replay
 from medtoken.chain.node import Wallet
 from medtoken.deploy.record import Deployment
 
@@ -67,7 +68,9 @@ def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     number = verbs.make()
     assert verbs("show", number)["state"] == "pending"
     assert verbs("object", number, "--as", "seat")["objections"] == 4_000
-    assert "GovernorUnexpectedProposalState" in verbs.refused("vote", number, "for", "--as", "voter")
+    assert "GovernorUnexpectedProposalState" in verbs.refused(
+        "vote", number, "for", "--as", "voter"
+    )
     chain.warp(7 * DAY + 1)
     signed = verbs("ballot", number, "for", "--as", "voter")
     relayed = ("vote", number, "for", "--for", "voter", "--signature", signed["signature"])
@@ -80,6 +83,8 @@ def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     verbs("execute", number)
     assert verbs("list")["proposals"][0]["state"] == "executed"
     assert verbs.stage.suite.treasury.read("burn_rule")[1] == 4_000
+    # The auditor takes the handover and what the governor had executed for the timelock's own.
+    assert replay(verbs.stage.suite.node, verbs.stage.suite.deployment).holds
 
 
 def test_the_council_rejects_and_the_proposer_cancels(verbs: Verbs) -> None:
