@@ -1,6 +1,6 @@
 """Golden EIP-712 vectors of the governor's messages: the same bytes here, in eth-account, and on the chain.
 
-``tests/vectors/eip712_governor.json`` was computed once, without this package; it does not change by itself.
+``tests/vectors/eip712_governor.json`` was computed once, without this package, and does not change.
 """
 
 from __future__ import annotations
