@@ -11,8 +11,6 @@ import json
 import os
 from pathlib import Path
 
-from eth_account import Account
-
 from medtoken.errors import StateError
 
 
@@ -32,6 +30,9 @@ class Outbox:
         self, chain_id: int, sender: str, to: str | None, data: bytes, key: str | None
     ) -> bytes | None:
         """The signed transaction of an intent, or None when it was never signed."""
+        # Most who write files durably sign nothing.
+        from eth_account import Account
+
         path = self._path(chain_id, sender, to, data, key)
         try:
             raw = bytes.fromhex(json.loads(path.read_text())["raw"])
