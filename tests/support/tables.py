@@ -44,7 +44,7 @@ def write(
             for name, found in rows.items()
             if found
         }
-        store.commit(made, Point(last, "0x" + last.to_bytes(32).hex(), time(last)))
+        store.commit(made.items(), Point(last, "0x" + last.to_bytes(32).hex(), time(last)))
 
 
 def _place(event: Event, time: Callable[[int], int]) -> Row:

@@ -17,7 +17,7 @@ from eth_utils import to_checksum_address
 from medtoken._keccak import keccak
 from medtoken.audit.proven.accounts import Account, AccountProof
 from medtoken.audit.proven.headers import Block, Header, bloom_mask, hashed, may_hold
-from medtoken.audit.proven.receipts import Receipt, receipts_root
+from medtoken.audit.proven.receipts import ProvenReceipt, Receipt, encoded
 from medtoken.chain.stream import Client, NodeRefused
 from medtoken.errors import BadInput, NodeUnreachable, ProofFailed
 
@@ -99,13 +99,13 @@ class ProvenChain:
         """
         if last != self.end.number:
             raise BadInput(f"A proof ends at block {self.end.number}, the one that was given.")
-        wanted = {address.lower(): to_checksum_address(address) for address in addresses}
+        wanted = {bytes.fromhex(address[2:]): to_checksum_address(address) for address in addresses}
         for block, receipts in self.receipts_from(addresses, first):
             yield from _logs(block, receipts, wanted)
 
     def receipts_from(
         self, addresses: Sequence[str], first: int, parent: bytes | None = None
-    ) -> Iterator[tuple[Block, list[Receipt]]]:
+    ) -> Iterator[tuple[Block, list[ProvenReceipt]]]:
         """Every block from ``first`` on, with its receipts where it may hold logs of some contracts.
 
         The last block comes always, be it without. ``parent``: the hash that the first must name as
@@ -187,16 +187,17 @@ class ProvenChain:
 
     # ------------------------------------------------------------------ receipts
 
-    def _proven(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, list[Receipt]]]:
+    def _proven(self, blocks: Sequence[Block]) -> Iterator[tuple[Block, list[ProvenReceipt]]]:
         for block, receipts in zip(blocks, self._receipts(blocks), strict=True):
             self.receipts += 1
-            if receipts_root(receipts) != block.receipts_root:
+            root, found = encoded(receipts)
+            if root != block.receipts_root:
                 raise ProofFailed(
                     f"The receipts that the node at {self._client.url} gave for block "
                     f"{block.number} are not those that its header commits to: a log was left out, "
                     "added, changed or moved."
                 )
-            yield block, receipts
+            yield block, found
 
     def _receipts(self, blocks: Sequence[Block]) -> Iterator[list[Receipt]]:
         requests = (("eth_getBlockReceipts", (_hex(block.hash),)) for block in blocks)
@@ -248,22 +249,17 @@ def _linked(number: int, before: bytes | None, block: Block) -> None:
 
 
 def _logs(
-    block: Block, receipts: Iterable[Receipt], wanted: Mapping[str, str]
+    block: Block, receipts: Iterable[ProvenReceipt], wanted: Mapping[bytes, str]
 ) -> Iterator[ProvenLog]:
     """The logs of some addresses, with their place among all logs of the block."""
     index = 0
     for receipt in receipts:
-        for log in receipt.logs:
-            address = wanted.get(log.address.lower())
+        for shape, raw in receipt.logs:
+            address = wanted.get(raw[shape.address : shape.address + 20])
             if address is not None:
-                yield ProvenLog(
-                    address,
-                    tuple([bytes.fromhex(topic[2:]) for topic in log.topics]),
-                    bytes.fromhex(log.data[2:]),
-                    block.number,
-                    bytes.fromhex(receipt.transaction_hash[2:]),
-                    index,
-                )
+                topics, data = shape.topics_of(raw), shape.data_of(raw)
+                tx = receipt.transaction_hash
+                yield ProvenLog(address, topics, data, block.number, tx, index)
             index += 1
 
 

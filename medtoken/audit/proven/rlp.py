@@ -19,13 +19,9 @@ _DEPTH = 8
 
 def encode_bytes(value: bytes) -> bytes:
     """A byte string."""
-    size = len(value)
-    if size == 1 and value[0] < 0x80:
+    if len(value) == 1 and value[0] < 0x80:
         return value
-    if size < 56:
-        return bytes((0x80 + size,)) + value
-    length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((0xB7 + len(length),)) + length + value
+    return prefix(0x80, len(value)) + value
 
 
 def encode_int(value: int) -> bytes:
@@ -38,11 +34,15 @@ def encode_int(value: int) -> bytes:
 def encode_list(encoded: Sequence[bytes]) -> bytes:
     """A list of items that are encoded already."""
     body = b"".join(encoded)
-    size = len(body)
+    return prefix(0xC0, len(body)) + body
+
+
+def prefix(kind: int, size: int) -> bytes:
+    """What stands before so many bytes: ``kind`` is 0x80 for a byte string, 0xC0 for a list."""
     if size < 56:
-        return bytes((0xC0 + size,)) + body
+        return bytes((kind + size,))
     length = size.to_bytes((size.bit_length() + 7) // 8)
-    return bytes((0xF7 + len(length),)) + length + body
+    return bytes((kind + 55 + len(length),)) + length
 
 
 def decode(data: bytes) -> Item:

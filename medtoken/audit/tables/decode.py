@@ -7,8 +7,9 @@ matrix of bytes, of which a column is a slice. Python touches a log only to put 
 from __future__ import annotations
 
 import binascii
+from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -18,14 +19,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from eth_abi.exceptions import DecodingError
 
+from medtoken.audit.proven.receipts import ProvenReceipt, Shape, shape
 from medtoken.audit.source import Suite
+from medtoken.audit.tables.arrays import Bytes, Flags, binary, build, flags, numbers
 from medtoken.audit.tables.schema import AMOUNT, OVERSIZE, UNDECODED, Column, Table, tables
 from medtoken.audit.tables.store import Point
 from medtoken.chain.abi import Abi
 from medtoken.errors import NodeUnreachable
-
-Bytes = npt.NDArray[np.uint8]
-Flags = npt.NDArray[np.bool_]
 
 # Rows that a pile keeps as text before it turns them into bytes.
 _PILE = 512
@@ -51,44 +51,47 @@ class Log(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Pile:
-    """The logs of one event at one address, in the order in which they came."""
+    """The logs of one event at one address, in the order in which they came.
+
+    They come as text or, proven, as the RLP that was hashed. Either way they end as rows of bytes
+    that are equally long: the hash of the transaction at ``at[0]``, the topics after the first at
+    the next places, and the data at ``at[-1]``.
+    """
 
     def __init__(self, table: Table) -> None:
         self.table = table
-        self.topics = sum(column.indexed for column in table.columns)
-        self.words = len(table.columns) - self.topics
-        self.width = 66 * (1 + self.topics) + 2 + 64 * self.words
+        indexed = sum(column.indexed for column in table.columns)
+        self.topics = indexed + 1
+        data = 32 * (len(table.columns) - indexed)
+        # In text each topic, and the data, has its own 0x, which is taken for a byte.
+        self.width = 66 * self.topics + 2 + 2 * data
+        self.at = [33 * n + 1 for n in range(self.topics + 1)]
+        self.shape = shape(self.topics, data)
+        self.proven_at = [0, *(32 + n for n in self.shape.topics[1:]), 32 + self.shape.data]
         self.text: list[str] = []
+        self.raw: list[bytes] = []
+        self.places = array("i")
         self.bytes: list[bytes] = []
-        self.places: list[npt.NDArray[np.int32]] = []
-        self._places: list[tuple[int, int, int]] = []
-
-    def add(self, row: str, place: tuple[int, int, int]) -> bool:
-        """Put a log on; False when it is not as long as the event's must be."""
-        if len(row) != self.width:
-            return False
-        self.text.append(row)
-        self._places.append(place)
-        return True
 
     def pack(self) -> None:
-        """Turn text into bytes. Raises NodeUnreachable where it is not hexadecimal."""
+        """Turn what came into rows of bytes. Raises NodeUnreachable for text that is no hexadecimal."""
+        if self.raw:
+            self.bytes.append(b"".join(self.raw))
+            self.at, self.raw = self.proven_at, []
         if not self.text:
             return
-        text = np.frombuffer("".join(self.text).encode(), np.uint8)
-        rows = text.reshape(len(self.text), self.width)
-        # Each topic, and the data, has its own 0x.
-        starts = [66 * n for n in range(2 + self.topics)]
-        ends = [*starts[1:], self.width]
         try:
-            if (rows[:, starts] != _ZERO).any() or (rows[:, [n + 1 for n in starts]] != _X).any():
+            text = bytearray("".join(self.text), "ascii")
+            rows = np.frombuffer(text, np.uint8).reshape(len(self.text), self.width)
+            starts = [66 * n for n in range(self.topics + 1)]
+            marks = [n + 1 for n in starts]
+            if (rows[:, starts] != _ZERO).any() or (rows[:, marks] != _X).any():
                 raise ValueError
-            digits = [rows[:, a + 2 : b] for a, b in zip(starts, ends, strict=True)]
-            self.bytes.append(binascii.unhexlify(np.concatenate(digits, axis=1)))
+            rows[:, marks] = _ZERO
+            self.bytes.append(binascii.unhexlify(text))
         except ValueError:
             raise NodeUnreachable(_NOT_HEX) from None
-        self.places.append(np.array(self._places, np.int32))
-        self.text, self._places = [], []
+        self.text = []
 
 
 class Collector:
@@ -107,11 +110,13 @@ class Collector:
                     table = by_event[interface.name, key]
                     self._tables[address.lower(), "0x" + key.hex()] = table
         self.rows = 0
-        self._clear()
+        self.clear()
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Forget what was gathered."""
         self.rows = 0
         self._piles: dict[tuple[str, str], _Pile] = {}
+        self._by_bytes: dict[bytes, _Pile] = {}
         self._loose: dict[str, list[dict[str, Any]]] = defaultdict(list)
         self._ordinals: dict[str, int] = {}
         self._blocks: list[tuple[int, bytes, int]] = []
@@ -127,16 +132,15 @@ class Collector:
         Raises NodeUnreachable for what is no hexadecimal text.
         """
         for block in blocks:
-            if block.hash not in self._ordinals:
-                self._ordinals[block.hash] = len(self._blocks)
-                self._blocks.append((block.number, bytes.fromhex(block.hash[2:]), block.time))
-        piles, ordinals = self._piles, self._ordinals
+            self._ordinal(block)
+        piles = self._piles
         self.rows += len(logs)
+        here, ordinal = "", 0
         try:
             for log in logs:
                 topics = log.topics
                 pile = piles.get((log.address, topics[0])) if topics else None
-                if pile is None or len(topics) != pile.topics + 1:
+                if pile is None or len(topics) != pile.topics:
                     pile = self._pile(log)
                     if pile is None:
                         continue
@@ -145,35 +149,71 @@ class Collector:
                     if len(topics) == 2
                     else "".join((log.transaction_hash, *topics[1:], log.data))
                 )
-                place = (
-                    ordinals[log.block_hash],
-                    int(log.transaction_index, 16),
-                    int(log.log_index, 16),
-                )
-                if not pile.add(text, place):
+                if len(text) != pile.width:
                     self._undecoded(log)
-                elif len(pile.text) >= _PILE:
+                    continue
+                if log.block_hash != here:
+                    here = log.block_hash
+                    ordinal = self._ordinals[here]
+                # Numbers first: one that is none must not leave a row without its place.
+                place = (ordinal, int(log.transaction_index, 16), int(log.log_index, 16))
+                pile.places.extend(place)
+                pile.text.append(text)
+                if len(pile.text) >= _PILE:
                     pile.pack()
-        except ValueError:
+        except (ValueError, OverflowError):
             raise NodeUnreachable(_NOT_HEX) from None
+
+    def add_proven(self, block: Point, receipts: Iterable[ProvenReceipt]) -> int:
+        """Gather the logs of a block from its receipts, as they were hashed. Gives how many count."""
+        before, index, ordinal = self.rows, 0, self._ordinal(block)
+        for receipt in receipts:
+            tx, number = receipt.transaction_hash, receipt.transaction_index
+            for form, raw in receipt.logs:
+                place = (ordinal, number, index)
+                index += 1
+                first = form.topics[0] if form.topics else form.data
+                pile = self._by_bytes.get(raw[form.address : form.address + 20] + raw[first : first + 32])
+                if pile is None or pile.shape != form:
+                    pile = self._proven_pile(form, raw, block, tx, place)
+                    if pile is None:
+                        continue
+                self.rows += 1
+                pile.places.extend(place)
+                pile.raw.append(tx + raw)
+                if len(pile.raw) >= _PILE:
+                    pile.pack()
+        return self.rows - before
 
     def take(self) -> dict[str, pa.Table]:
         """The tables of what was gathered, which is forgotten."""
+        return dict(self.tables())
+
+    def tables(self) -> Iterator[tuple[str, pa.Table]]:
+        """As ``take``, one after the other: so no two of them need be in memory at a time."""
         by_table: dict[str, list[tuple[str, _Pile]]] = defaultdict(list)
         for (address, _), pile in self._piles.items():
             by_table[pile.table.name].append((address, pile))
-        self._piles = {}
+        self._piles, self._by_bytes = {}, {}
         self._numbers = np.array([block[0] for block in self._blocks], np.int64)
         self._times = np.array([block[2] for block in self._blocks], np.int64)
         self._hashes = np.frombuffer(b"".join(block[1] for block in self._blocks), np.uint8)
-        found = {}
         for name in sorted(by_table):
-            found[name] = self._typed(name, by_table.pop(name))
+            made = self._typed(name, by_table.pop(name))
+            if made.num_rows:
+                yield name, made
+                del made
         for name, rows in self._loose.items():
             rows.sort(key=lambda row: (row["block_number"], row["log_index"]))
-            found[name] = pa.Table.from_pylist(rows, schema=self._schemas[name][1])
-        self._clear()
-        return {name: table for name, table in found.items() if table.num_rows}
+            yield name, _table(rows, self._schemas[name][1])
+        self.clear()
+
+    def _ordinal(self, block: Point) -> int:
+        """The place of a block among those of what was gathered."""
+        found = self._ordinals.setdefault(block.hash, len(self._blocks))
+        if found == len(self._blocks):
+            self._blocks.append((block.number, bytes.fromhex(block.hash[2:]), block.time))
+        return found
 
     # ------------------------------------------------------------------ one log at a time
 
@@ -191,9 +231,34 @@ class Collector:
             self._dynamic(table, log)
         else:
             pile = self._piles.setdefault(key, _Pile(table))
-            if len(log.topics) == pile.topics + 1:
+            if len(log.topics) == pile.topics:
                 return pile
             self._undecoded(log)
+        return None
+
+    def _proven_pile(
+        self, form: Shape, raw: bytes, block: Point, tx: bytes, place: tuple[int, int, int]
+    ) -> _Pile | None:
+        """Where a proven log of a new kind goes; None when it was dealt with here."""
+        address = raw[form.address : form.address + 20]
+        topics = [raw[at : at + 32] for at in form.topics]
+        log = Log(
+            "0x" + address.hex(),
+            ["0x" + topic.hex() for topic in topics],
+            "0x" + form.data_of(raw).hex(),
+            hex(block.number),
+            block.hash,
+            "0x" + tx.hex(),
+            hex(place[1]),
+            hex(place[2]),
+        )
+        table = self._tables.get((log.address, log.topics[0])) if topics else None
+        if table is not None and table.fixed:
+            pile = self._piles.setdefault((log.address, log.topics[0]), _Pile(table))
+            self._by_bytes[address + topics[0]] = pile
+            if pile.shape == form:
+                return pile
+        self.add([log], ())
         return None
 
     def _place(self, log: Log) -> dict[str, Any]:
@@ -234,7 +299,7 @@ class Collector:
                 row[OVERSIZE] = over or None
                 try:
                     schema = self._schemas[table.name][1]
-                    pa.Table.from_pylist([row], schema=schema)
+                    _table([row], schema)
                 except (pa.ArrowException, OverflowError):
                     break  # a number in a list that is too large
                 self._loose[table.name].append(row)
@@ -247,40 +312,46 @@ class Collector:
         table = piles[0][1].table
         parts: list[Bytes] = []
         places: list[npt.NDArray[np.int32]] = []
+        at: list[int] = []
         addresses: list[Bytes] = []
         for address, pile in piles:
             pile.pack()
-            made = np.concatenate(pile.places)
+            made = np.frombuffer(pile.places, np.int32).reshape(-1, 3)
+            if not len(made):
+                continue
             parts.append(np.frombuffer(b"".join(pile.bytes), np.uint8).reshape(len(made), -1))
             places.append(made)
             raw = np.frombuffer(bytes.fromhex(address[2:]), np.uint8)
             addresses.append(np.broadcast_to(raw, (len(made), 20)))
-            pile.bytes, pile.places = [], []
+            pile.bytes, at = [], pile.at
+        if not parts:
+            return self._schemas[name][1].empty_table()
         words, place, emitter = _joined(parts), _joined(places), _joined(addresses)
         order = np.lexsort((place[:, 2], self._numbers[place[:, 0]]))
         if (np.diff(order) < 0).any():
             words, place, emitter = words[order], place[order], emitter[order]
-        arguments, over, wrong = self._arguments(table, words)
-        columns = [*self._where(place, words[:, :32], emitter), *arguments]
+        arguments, over, wrong = self._arguments(table, words, at)
+        columns = [*self._where(place, words[:, at[0] : at[0] + 32], emitter), *arguments]
         schema = self._schemas[name][1]
         if OVERSIZE in schema.names:
-            columns.append(pa.array(over or [None] * len(words), schema.field(OVERSIZE).type))
+            kind = schema.field(OVERSIZE).type
+            columns.append(pa.nulls(len(words), kind) if over is None else build(over, kind))
         result = pa.Table.from_arrays(columns, schema=schema)
         if wrong.any():
-            self._give_up(table, result.filter(pa.array(wrong)), words[wrong])
-            result = result.filter(pa.array(~wrong))
+            self._give_up(table, result.filter(flags(wrong)), words[wrong], at)
+            result = result.filter(flags(~wrong))
         return result
 
     def _arguments(
-        self, table: Table, words: Bytes
+        self, table: Table, words: Bytes, places: Sequence[int]
     ) -> tuple[list[pa.Array], list[list[dict[str, Any]] | None] | None, Flags]:
         """The columns, what is oversize, and which rows are not as the event must be."""
         wrong = np.zeros(len(words), np.bool_)
         over: list[list[dict[str, Any]] | None] | None = None
         made = []
-        topic, word = count(1), count(1 + sum(column.indexed for column in table.columns))
+        topic, word = iter(places[1:-1]), count(places[-1], 32)
         for column in table.columns:
-            at = 32 * next(topic if column.indexed else word)
+            at = next(topic if column.indexed else word)
             array, bad, large = _column(column, words[:, at : at + 32])
             made.append(array)
             wrong |= bad
@@ -294,47 +365,45 @@ class Collector:
     def _where(self, place: npt.NDArray[np.int32], tx: Bytes, address: Bytes) -> list[pa.Array]:
         ordinals = place[:, 0]
         return [
-            pa.array(self._numbers[ordinals]),
-            _binary(self._hashes.reshape(-1, 32)[ordinals]),
-            pa.array(self._times[ordinals]),
-            _binary(tx),
-            pa.array(place[:, 1]),
-            pa.array(place[:, 2]),
-            _binary(address),
+            numbers(self._numbers[ordinals], pa.int64()),
+            binary(self._hashes.reshape(-1, 32)[ordinals]),
+            numbers(self._times[ordinals], pa.int64()),
+            binary(tx),
+            numbers(place[:, 1], pa.int32()),
+            numbers(place[:, 2], pa.int32()),
+            binary(address),
         ]
 
-    def _give_up(self, table: Table, rows: pa.Table, words: Bytes) -> None:
+    def _give_up(self, table: Table, rows: pa.Table, words: Bytes, at: Sequence[int]) -> None:
         """Keep as they came the logs of an event whose words are not of its types."""
-        topics = 1 + sum(column.indexed for column in table.columns)
         for row, raw in zip(rows.select(range(7)).to_pylist(), words, strict=True):
-            found = [table.topic, *(raw[32 * n : 32 * n + 32].tobytes() for n in range(1, topics))]
-            self._loose[UNDECODED].append(
-                row | {"topics": found, "data": raw[32 * topics :].tobytes()}
-            )
+            found = [table.topic, *(raw[n : n + 32].tobytes() for n in at[1:-1])]
+            self._loose[UNDECODED].append(row | {"topics": found, "data": raw[at[-1] :].tobytes()})
 
 
 def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _binary(rows: Bytes) -> pa.Array:
-    buffer = pa.py_buffer(np.ascontiguousarray(rows))
-    return pa.Array.from_buffers(pa.binary(rows.shape[1]), len(rows), [None, buffer])
+def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows by the names of their columns."""
+    columns = [build([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _column(column: Column, words: Bytes) -> tuple[pa.Array, Flags, Flags | None]:
     """A column from its words: the values, which words are of another type, which are too large."""
     kind, arrow = column.solidity, column.field.type
     if kind == "address":
-        return _binary(words[:, 12:]), words[:, :12].any(axis=1), None
+        return binary(words[:, 12:]), words[:, :12].any(axis=1), None
     if kind == "bool":
-        return pa.array(words[:, 31] != 0), words[:, :31].any(axis=1) | (words[:, 31] > 1), None
+        return flags(words[:, 31] != 0), words[:, :31].any(axis=1) | (words[:, 31] > 1), None
     if kind.startswith("bytes"):
         size = arrow.byte_width
-        return _binary(words[:, :size]), words[:, size:].any(axis=1), None
+        return binary(words[:, :size]), words[:, size:].any(axis=1), None
     wrong: Flags = words[:, : 32 - int(kind[4:]) // 8].any(axis=1)
     if pa.types.is_fixed_size_binary(arrow) and not pa.types.is_decimal(arrow):
-        return _binary(words), wrong, None
+        return binary(words), wrong, None
     limbs = np.ascontiguousarray(words).view(">u8")
     if arrow == AMOUNT:
         high, low = limbs[:, 2], limbs[:, 3]
@@ -346,11 +415,10 @@ def _column(column: Column, words: Bytes) -> tuple[pa.Array, Flags, Flags | None
         large |= limbs[:, 3] >> np.uint64(63) != 0
         little = limbs[:, 3].astype("<i8")
     if not large.any():
-        return pa.Array.from_buffers(arrow, len(words), [None, pa.py_buffer(little)]), wrong, None
+        return numbers(little, arrow), wrong, None
     # Where a number is null its bytes are zero, so that the file's are the same every time.
     little[large] = 0
-    valid = pa.py_buffer(np.packbits(~large, bitorder="little"))
-    return pa.Array.from_buffers(arrow, len(words), [valid, pa.py_buffer(little)]), wrong, large
+    return numbers(little, arrow, large), wrong, large
 
 
 def _bound(arrow: pa.DataType) -> int:

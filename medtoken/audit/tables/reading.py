@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from medtoken.audit.proven import ProvenChain
+from medtoken.audit.proven.receipts import ProvenReceipt
 from medtoken.audit.source import Record, Suite
 from medtoken.audit.tables.decode import Collector, Log
 from medtoken.audit.tables.logs import Header, LogReader, Parted
@@ -125,7 +126,7 @@ class Extractor:
 
     def _settle(self) -> int | None:
         """Drop what is no longer on the chain. Gives the block to which the tables went back."""
-        self._collector.take()
+        self._collector.clear()
         manifest = self.store.manifest
         if manifest.last is None or self._on_chain(manifest.last):
             return None
@@ -199,11 +200,10 @@ class Extractor:
 
     def _commit(self, last: Point, end: Point, *, cut: bool) -> None:
         """Write what was gathered, if the block that it leads to is still the same."""
-        rows = self._collector.take()
         found = self._header(end.number)
         if found is None or found.hash != end.hash:
             raise Parted
-        self.store.commit(rows, last, cut=cut)
+        self.store.commit(self._collector.tables(), last, cut=cut)
 
     # ------------------------------------------------------------------ proven
 
@@ -225,13 +225,13 @@ class Extractor:
         parent = None if manifest.last is None else bytes.fromhex(manifest.last.hash[2:])
         started, written, gathered = time.monotonic(), time.monotonic(), 0
         held = self.store.tail_rows
-        for point, logs in self._proven_blocks(chain, self.store.next_block, parent):
-            self._collector.add(logs, (point,))
-            gathered += len(logs)
+        for point, receipts in self._proven_blocks(chain, self.store.next_block, parent):
+            logs = self._collector.add_proven(point, receipts)
+            gathered += logs
             now = time.monotonic()
-            cut = held + self._collector.rows >= SEGMENT and bool(logs)
+            cut = held + self._collector.rows >= SEGMENT and logs > 0
             if cut or now - written > _PATIENCE:
-                self.store.commit(self._collector.take(), point, cut=cut)
+                self.store.commit(self._collector.tables(), point, cut=cut)
                 held, written = self.store.tail_rows, now
             rate = gathered / (now - started) if now > started else 0.0
             self._say(
@@ -239,25 +239,16 @@ class Extractor:
             )
         if self.store.next_block <= chain.end.number:
             end = Point(chain.end.number, "0x" + chain.end.hash.hex(), chain.end.timestamp)
-            self.store.commit(self._collector.take(), end)
+            self.store.commit(self._collector.tables(), end)
 
     def _proven_blocks(
         self, chain: ProvenChain, first: int, parent: bytes | None
-    ) -> Iterator[tuple[Point, list[Log]]]:
-        wanted = set(self._collector.addresses)
-        for block, receipts in chain.receipts_from(list(wanted), first, parent):
+    ) -> Iterator[tuple[Point, list[ProvenReceipt]]]:
+        for block, receipts in chain.receipts_from(self._collector.addresses, first, parent):
             name = "0x" + block.hash.hex()
             if block.number == self.store.manifest.first_block:
                 self._same_beginning(name)
-            number = hex(block.number)
-            logs, index = [], 0
-            for receipt in receipts:
-                for log in receipt.logs:
-                    if log.address in wanted:
-                        place = (receipt.transaction_hash, receipt.transaction_index, hex(index))
-                        logs.append(Log(log.address, log.topics, log.data, number, name, *place))
-                    index += 1
-            yield Point(block.number, name, block.timestamp), logs
+            yield Point(block.number, name, block.timestamp), receipts
 
     def _same_beginning(self, found: str) -> None:
         if found != self.store.manifest.first_hash:
@@ -287,7 +278,7 @@ class Extractor:
         return sorted(f"{self.store.manifest.tables[n].folder}/{file}" for n, file in files)
 
     def _again(self, first: int, last: Point) -> dict[str, pa.Table]:
-        self._collector.take()
+        self._collector.clear()
         if self._proven is None:
             for _, blocks, logs in self._logs.chunks(first, last.number):
                 self._collector.add(logs, blocks)
@@ -298,8 +289,8 @@ class Extractor:
                 )
         else:
             chain = ProvenChain(self.client, bytes.fromhex(last.hash[2:]))
-            for point, logs in self._proven_blocks(chain, first, None):
-                self._collector.add(logs, (point,))
+            for point, receipts in self._proven_blocks(chain, first, None):
+                self._collector.add_proven(point, receipts)
         return {name: table.combine_chunks() for name, table in self._collector.take().items()}
 
 

@@ -196,8 +196,6 @@ class Store:
         except BaseException:
             self.close()
             raise
-        # Rows after the last cut, on disk already; read once, when there is more to add.
-        self._tail: dict[str, pa.Table] | None = None
 
     def __enter__(self) -> Store:
         """Itself."""
@@ -232,20 +230,21 @@ class Store:
         files = (f for kept in self.manifest.tables.values() for f in kept.files)
         return sum(file.rows for file in files if file.first >= first)
 
-    def commit(self, rows: Mapping[str, pa.Table], last: Point, *, cut: bool = False) -> None:
+    def commit(
+        self, rows: Iterable[tuple[str, pa.Table]], last: Point, *, cut: bool = False
+    ) -> None:
         """Add the rows of the blocks up to ``last``; ``cut`` makes a segment of them and the tail.
 
-        Raises StateError when the disk refuses; then the folder is as before.
+        A table is written when it comes, and no two are held at a time. Raises StateError when the
+        disk refuses; then the folder is as before.
         """
-        tail = self._read_tail()
-        added: dict[str, pa.Table] = {}
-        for name, more in rows.items():
-            if more.num_rows:
-                parts = [tail[name], more] if name in tail else [more]
-                added[name] = pa.concat_tables(parts).combine_chunks()
         first = self.tail_first
+        files: dict[str, File] = {}
         with _said(self.out):
-            files = {name: self._write(name, table) for name, table in added.items()}
+            for name, more in rows:
+                if more.num_rows:
+                    parts = [*self._tail(name), more]
+                    files[name] = self._write(name, pa.concat_tables(parts).combine_chunks())
         manifest = self.manifest
         for name, file in files.items():
             kept = manifest.tables[name]
@@ -256,7 +255,6 @@ class Store:
         manifest.last, manifest.anchor = last, None
         if cut:
             manifest.cuts.append(last)
-        self._tail = {} if cut else tail | added
         self._save(files)
 
     def roll_back(self, to: Point | None) -> None:
@@ -268,7 +266,6 @@ class Store:
         for kept in manifest.tables.values():
             kept.files = [file for file in kept.files if file.first <= end]
             kept.rows = sum(file.rows for file in kept.files)
-        self._tail = None
         self._save(manifest.tables)
 
     def vouched(self, anchor: str) -> None:
@@ -307,7 +304,6 @@ class Store:
                 f"{self.out / self.manifest.tables[name].folder / file.name} was damaged, and the "
                 "node now gives other events for its blocks; extract into a new folder."
             )
-        self._tail = None
 
     # ------------------------------------------------------------------ inside
 
@@ -351,19 +347,15 @@ class Store:
             if _OURS.fullmatch(path.name) and path.name not in named:
                 path.unlink()
 
-    def _read_tail(self) -> dict[str, pa.Table]:
-        if self._tail is None:
-            first = self.tail_first
-            self._tail = {}
-            for name, kept in self.manifest.tables.items():
-                for file in kept.files:
-                    if file.first >= first:
-                        path = self.out / kept.folder / file.name
-                        _verify(path, file)
-                        columns = pq.ParquetFile(path).read().columns
-                        schema = self.schemas[name][1]
-                        self._tail[name] = pa.Table.from_arrays(columns, schema=schema)
-        return self._tail
+    def _tail(self, name: str) -> Iterator[pa.Table]:
+        """The rows of a table after the last cut."""
+        first, kept = self.tail_first, self.manifest.tables[name]
+        for file in kept.files:
+            if file.first >= first:
+                path = self.out / kept.folder / file.name
+                _verify(path, file)
+                columns = pq.ParquetFile(path).read().columns
+                yield pa.Table.from_arrays(columns, schema=self.schemas[name][1])
 
     def _write(self, name: str, rows: pa.Table) -> File:
         numbers = rows.column("block_number")

@@ -56,7 +56,7 @@ def store(out: Path, **more: Any) -> Store:
 def written(out: Path, cuts: Sequence[tuple[tuple[int, ...], int, bool]]) -> Path:
     with store(out) as made:
         for blocks, last, cut in cuts:
-            made.commit(used(*blocks), point(last), cut=cut)
+            made.commit(used(*blocks).items(), point(last), cut=cut)
     return out
 
 
@@ -168,7 +168,7 @@ def test_it_goes_on_where_it_was_left(tmp_path: Path) -> None:
     out = written(tmp_path / "out", [((11,), 11, True), ((12,), 12, False)])
     with store(out) as again:
         assert (again.next_block, again.tail_rows) == (13, 1)
-        again.commit(used(13), point(13), cut=True)
+        again.commit(used(13).items(), point(13), cut=True)
     other = written(tmp_path / "b", [((11,), 11, True), ((12, 13), 13, True)])
     assert dict(every_file(out)) == dict(every_file(other))
 
@@ -254,7 +254,7 @@ def test_a_full_disk_is_named_and_loses_nothing(
     with store(out) as again, monkeypatch.context() as patch:
         patch.setattr(pq, "write_table", full)
         with pytest.raises(StateError, match="The disk of .* is full"):
-            again.commit(used(12), point(12))
+            again.commit(used(12).items(), point(12))
     assert dict(every_file(out)) == before
 
 
