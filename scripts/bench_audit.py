@@ -20,8 +20,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from _bench import report
+from _bench.audit import readers
 from _bench.audit.chain import fill
-from _bench.audit.readers import READERS, Job, run
+from _bench.audit.readers import READERS, Job
 
 from medtoken.chain.devnet import anvil
 from medtoken.demo.people import deploy_devnet
@@ -35,7 +36,7 @@ def measured(name: str, job: Job) -> dict[str, Any]:
     """What a reader came to in a process of its own; why not, where it could not run."""
     words = [name, job.url, job.deployment, job.first, job.last, job.out]
     done = subprocess.run(
-        [sys.executable, __file__, "--reader", *map(str, words)],
+        [sys.executable, readers.__file__, *map(str, words)],
         capture_output=True,
         text=True,
         env={**os.environ, "APE_DATA_FOLDER": str(job.out.parent / "ape")},
@@ -138,17 +139,12 @@ def _targets(results: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Compare, or read once where this is a reader's process."""
+    """Compare, and write what came of it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", default="build/bench/audit.json")
     parser.add_argument("--events", type=int, default=512_000)
     parser.add_argument("--cryo", help="a Python that can import cryo")
-    parser.add_argument("--reader", nargs=6, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    if args.reader:
-        name, url, record, first, last, out = args.reader
-        run(name, Job(url, Path(record), int(first), int(last), Path(out)))
-        return
     report.write(args.out, compare(args.events, lambda line: print(line, flush=True), args.cryo))
 
 

@@ -38,6 +38,24 @@ class NodeRefused(MedtokenError):
         self.message = message
 
 
+class AnswerTooLong(MedtokenError):
+    """An answer was longer than the caller wants to hold; it was not read."""
+
+    exit_code = 8
+
+    def __init__(self, url: str, method: str, length: int) -> None:
+        """``length``: its bytes, or as many as came before it was given up."""
+        super().__init__(f"The node at {url} answers {method} with {length} bytes or more.")
+        self.length = length
+
+
+class _TooLong(Exception):
+    """What a wire says of it."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+
 class _Error(msgspec.Struct):
     code: int = 0
     message: str = ""
@@ -51,7 +69,7 @@ class _Wire(Protocol):
     """One connection: what is sent first is answered first."""
 
     def send(self, payload: bytes) -> None: ...
-    def receive(self) -> bytes: ...
+    def receive(self, most: int) -> bytes: ...
     def close(self) -> None: ...
 
 
@@ -99,18 +117,22 @@ class Client:
                 f"The node at {self.url} gave no usable answer: {error}."
             ) from None
 
-    def stream(self, requests: Iterable[Request]) -> Generator[bytes, None, None]:
+    def stream(
+        self, requests: Iterable[Request], *, most: int = _LARGEST
+    ) -> Generator[bytes, None, None]:
         """The answers to many requests, in their order, each a whole JSON-RPC response.
 
         Some requests are under way at a time, one on each connection: the node works on the next
         while the caller reads the last answer. A JSON-RPC error raises NodeRefused; the answers
         before it were given, those after it are thrown away. Other questions may be asked meanwhile.
+        An answer of more than ``most`` bytes raises AnswerTooLong before it fills the memory (over
+        WebSocket, where it comes in one piece, it is given all the same).
         """
         waiting: deque[tuple[_Wire, str]] = deque()
         try:
             for method, params in requests:
                 if len(waiting) == self._in_flight:
-                    yield self._answer(*waiting.popleft())
+                    yield self._answer(*waiting.popleft(), most)
                 payload = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
                 with self._translated():
                     wire = self._idle.pop() if self._idle else _connect(self.url, self._timeout)
@@ -121,16 +143,19 @@ class Client:
                         raise
                 waiting.append((wire, method))
             while waiting:
-                yield self._answer(*waiting.popleft())
+                yield self._answer(*waiting.popleft(), most)
         finally:
             # What is still under way would be taken for the answer to a later request.
             for wire, _ in waiting:
                 _hang_up(wire)
 
-    def _answer(self, wire: _Wire, method: str) -> bytes:
+    def _answer(self, wire: _Wire, method: str, most: int) -> bytes:
         try:
             with self._translated():
-                answer = wire.receive()
+                answer = wire.receive(most)
+        except _TooLong as error:
+            _hang_up(wire)
+            raise AnswerTooLong(self.url, method, error.length) from None
         except NodeUnreachable:
             _hang_up(wire)
             raise
@@ -206,11 +231,14 @@ class _Http:
     def send(self, payload: bytes) -> None:
         self._connection.request("POST", self._path, payload, self._headers)
 
-    def receive(self) -> bytes:
+    def receive(self, most: int) -> bytes:
         response = self._connection.getresponse()
-        body = response.read(_LARGEST)
-        if not response.isclosed():
-            raise EOFError
+        # A node that says how long its answer is need not send it.
+        if (response.length or 0) > most:
+            raise _TooLong(response.length or 0)
+        body = response.read(most)
+        if not response.isclosed() and response.read(1):
+            raise _TooLong(most)
         if response.status >= 500 or response.status in (401, 403, 404, 429):
             raise http.client.HTTPException(f"status {response.status}")
         return body
@@ -239,7 +267,7 @@ class _WebSocket:
         except self._failure as error:
             raise EOFError from error
 
-    def receive(self) -> bytes:
+    def receive(self, most: int) -> bytes:
         try:
             return self._connection.recv(timeout=self._timeout, decode=False)
         except self._failure as error:
@@ -260,14 +288,16 @@ class _Ipc:
     def send(self, payload: bytes) -> None:
         self._socket.sendall(payload + b"\n")
 
-    def receive(self) -> bytes:
+    def receive(self, most: int) -> bytes:
         parts = []
         size = 0
         while True:
             part = self._socket.recv(1 << 18)
             size += len(part)
-            if not part or size > _LARGEST:
+            if not part:
                 raise EOFError
+            if size > most:
+                raise _TooLong(size)
             parts.append(part)
             # One request is under way on this socket, so an answer ends where its bytes end.
             if part.rstrip().endswith(b"}"):

@@ -6,6 +6,7 @@ neither leave out, add, change nor move a log without the root being another one
 
 from __future__ import annotations
 
+import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -51,6 +52,8 @@ class Shape:
     address: int
     topics: tuple[int, ...]
     data: int
+    # All before it is the same for logs of the same event, address and shape.
+    kind: int
     # What stands between them, in hexadecimal.
     head: str
     middle: str
@@ -79,6 +82,7 @@ def shape(topics: int, data: int, *, bare: bool = False) -> Shape:
         address=len(head),
         topics=tuple([first + 33 * n for n in range(topics)]),
         data=len(head) - 1 + body - data,
+        kind=first + 32 if topics else len(head) + 20,
         head=head.hex(),
         middle=middle.hex(),
         tail=tail.hex(),
@@ -101,15 +105,15 @@ def encoded(receipts: Sequence[Receipt]) -> tuple[bytes, list[ProvenReceipt]]:
     leaves, found = [], []
     try:
         for index, receipt in enumerate(receipts):
-            logs = _logs(receipt.logs)
-            leaves.append(_encoded(receipt, [raw for _, raw in logs]))
+            raw, logs = _logs(receipt.logs)
+            leaves.append(_encoded(receipt, raw))
             found.append(ProvenReceipt(_raw(receipt.transaction_hash), index, logs))
     except ValueError:
         raise NodeUnreachable("The node gave a receipt that is not hexadecimal.") from None
     return root_of_list(leaves), found
 
 
-def _encoded(receipt: Receipt, logs: Sequence[bytes]) -> bytes:
+def _encoded(receipt: Receipt, logs: bytes) -> bytes:
     kind = int(receipt.type, 16)
     if receipt.status is not None:
         outcome = encode_int(int(receipt.status, 16))
@@ -119,7 +123,7 @@ def _encoded(receipt: Receipt, logs: Sequence[bytes]) -> bytes:
         outcome,
         encode_int(int(receipt.cumulative_gas_used, 16)),
         b"\xb9\x01\x00" + _raw(receipt.logs_bloom),
-        encode_list(logs),
+        encode_list((logs,)),
     ]
     if kind == _DEPOSIT and receipt.deposit_nonce is not None:
         fields.append(encode_int(int(receipt.deposit_nonce, 16)))
@@ -129,13 +133,18 @@ def _encoded(receipt: Receipt, logs: Sequence[bytes]) -> bytes:
     return body if kind == 0 else bytes((kind,)) + body
 
 
-def _logs(logs: Sequence[Log]) -> list[tuple[Shape, bytes]]:
-    """Logs in RLP: put together as text, for text is turned into bytes fastest all at once."""
+def _logs(logs: Sequence[Log]) -> tuple[bytes, list[tuple[Shape, bytes]]]:
+    """Logs in RLP, all and each: put together as text, which is turned into bytes fastest at once."""
     shapes, texts = [], []
+    known: dict[tuple[int, int], Shape] = {}
     for log in logs:
         count, data = len(log.topics), log.data
-        size = len(data) // 2 - 1
-        form = shape(count, size, bare=size == 1 and data[2] < "8")
+        form = known.get((count, len(data)))
+        if form is None:
+            size = len(data) // 2 - 1
+            form = shape(count, size, bare=size == 1 and data[2] < "8")
+            if size != 1:
+                known[count, len(data)] = form
         # Before each topic 0xa0 for its length, in the place of its 0x.
         topics = "".join(log.topics).replace("0x", "a0")
         text = f"{form.head}{log.address[2:]}{form.middle}{topics}{form.tail}{data[2:]}"
@@ -144,11 +153,11 @@ def _logs(logs: Sequence[Log]) -> list[tuple[Shape, bytes]]:
             raise ValueError
         shapes.append(form)
         texts.append(text)
-    raw, at, found = bytes.fromhex("".join(texts)), 0, []
+    raw, at, found = binascii.unhexlify("".join(texts)), 0, []
     for form in shapes:
         found.append((form, raw[at : at + form.width]))
         at += form.width
-    return found
+    return raw, found
 
 
 def _raw(text: str) -> bytes:

@@ -6,7 +6,7 @@ it was given something of pandas: 46 MB and half a second.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,6 +33,12 @@ def numbers(values: npt.NDArray[Any], kind: pa.DataType, null: Flags | None = No
 def flags(values: Flags) -> pa.Array:
     """Truth values."""
     return pa.Array.from_buffers(pa.bool_(), len(values), [None, _bits(values)])
+
+
+def table_of(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Rows by the names of their columns. Raises OverflowError as ``build`` does."""
+    columns = [build([row[field.name] for row in rows], field.type) for field in schema]
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def build(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -21,7 +21,7 @@ from eth_abi.exceptions import DecodingError
 
 from medtoken.audit.proven.receipts import ProvenReceipt, Shape, shape
 from medtoken.audit.source import Suite
-from medtoken.audit.tables.arrays import Bytes, Flags, binary, build, flags, numbers
+from medtoken.audit.tables.arrays import Bytes, Flags, binary, build, flags, numbers, table_of
 from medtoken.audit.tables.schema import AMOUNT, OVERSIZE, UNDECODED, Column, Table, tables
 from medtoken.audit.tables.store import Point
 from medtoken.chain.abi import Abi
@@ -76,6 +76,7 @@ class _Pile:
     def pack(self) -> None:
         """Turn what came into rows of bytes. Raises NodeUnreachable for text that is no hexadecimal."""
         if self.raw:
+            # By turns the hash of the transaction and the log.
             self.bytes.append(b"".join(self.raw))
             self.at, self.raw = self.proven_at, []
         if not self.text:
@@ -166,22 +167,20 @@ class Collector:
 
     def add_proven(self, block: Point, receipts: Iterable[ProvenReceipt]) -> int:
         """Gather the logs of a block from its receipts, as they were hashed. Gives how many count."""
-        before, index, ordinal = self.rows, 0, self._ordinal(block)
+        before, index, ordinal = self.rows, -1, self._ordinal(block)
+        piles = self._by_bytes
         for receipt in receipts:
             tx, number = receipt.transaction_hash, receipt.transaction_index
-            for form, raw in receipt.logs:
-                place = (ordinal, number, index)
-                index += 1
-                first = form.topics[0] if form.topics else form.data
-                pile = self._by_bytes.get(raw[form.address : form.address + 20] + raw[first : first + 32])
-                if pile is None or pile.shape != form:
-                    pile = self._proven_pile(form, raw, block, tx, place)
+            for index, (form, raw) in enumerate(receipt.logs, index + 1):
+                pile = piles.get(raw[: form.kind])
+                if pile is None or pile.shape is not form:
+                    pile = self._proven_pile(form, raw, block, tx, (number, index))
                     if pile is None:
                         continue
                 self.rows += 1
-                pile.places.extend(place)
-                pile.raw.append(tx + raw)
-                if len(pile.raw) >= _PILE:
+                pile.places.extend((ordinal, number, index))
+                pile.raw += (tx, raw)
+                if len(pile.raw) >= 2 * _PILE:
                     pile.pack()
         return self.rows - before
 
@@ -205,7 +204,7 @@ class Collector:
                 del made
         for name, rows in self._loose.items():
             rows.sort(key=lambda row: (row["block_number"], row["log_index"]))
-            yield name, _table(rows, self._schemas[name][1])
+            yield name, table_of(rows, self._schemas[name][1])
         self.clear()
 
     def _ordinal(self, block: Point) -> int:
@@ -237,26 +236,25 @@ class Collector:
         return None
 
     def _proven_pile(
-        self, form: Shape, raw: bytes, block: Point, tx: bytes, place: tuple[int, int, int]
+        self, form: Shape, raw: bytes, block: Point, tx: bytes, place: tuple[int, int]
     ) -> _Pile | None:
         """Where a proven log of a new kind goes; None when it was dealt with here."""
-        address = raw[form.address : form.address + 20]
-        topics = [raw[at : at + 32] for at in form.topics]
+        topics = ["0x" + topic.hex() for topic in form.topics_of(raw)]
         log = Log(
-            "0x" + address.hex(),
-            ["0x" + topic.hex() for topic in topics],
+            "0x" + raw[form.address : form.address + 20].hex(),
+            topics,
             "0x" + form.data_of(raw).hex(),
             hex(block.number),
             block.hash,
             "0x" + tx.hex(),
+            hex(place[0]),
             hex(place[1]),
-            hex(place[2]),
         )
-        table = self._tables.get((log.address, log.topics[0])) if topics else None
+        table = self._tables.get((log.address, topics[0])) if topics else None
         if table is not None and table.fixed:
-            pile = self._piles.setdefault((log.address, log.topics[0]), _Pile(table))
-            self._by_bytes[address + topics[0]] = pile
+            pile = self._piles.setdefault((log.address, topics[0]), _Pile(table))
             if pile.shape == form:
+                self._by_bytes[raw[: form.kind]] = pile
                 return pile
         self.add([log], ())
         return None
@@ -299,7 +297,7 @@ class Collector:
                 row[OVERSIZE] = over or None
                 try:
                     schema = self._schemas[table.name][1]
-                    _table([row], schema)
+                    table_of([row], schema)
                 except (pa.ArrowException, OverflowError):
                     break  # a number in a list that is too large
                 self._loose[table.name].append(row)
@@ -325,7 +323,7 @@ class Collector:
             addresses.append(np.broadcast_to(raw, (len(made), 20)))
             pile.bytes, at = [], pile.at
         if not parts:
-            return self._schemas[name][1].empty_table()
+            return table_of([], self._schemas[name][1])
         words, place, emitter = _joined(parts), _joined(places), _joined(addresses)
         order = np.lexsort((place[:, 2], self._numbers[place[:, 0]]))
         if (np.diff(order) < 0).any():
@@ -383,12 +381,6 @@ class Collector:
 
 def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Rows by the names of their columns."""
-    columns = [build([row[field.name] for row in rows], field.type) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _column(column: Column, words: Bytes) -> tuple[pa.Array, Flags, Flags | None]:

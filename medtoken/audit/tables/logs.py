@@ -9,12 +9,15 @@ import msgspec
 
 from medtoken.audit.tables.decode import Log
 from medtoken.audit.tables.store import Point
-from medtoken.chain.stream import Client, NodeRefused, Request
+from medtoken.chain.stream import AnswerTooLong, Client, NodeRefused, Request
 from medtoken.errors import NodeUnreachable
 
 # Logs in an answer that are neither too few for the way there and back nor too many for memory.
 _ANSWER = 2_000
 _MOST_BLOCKS = 10_000
+# Bytes of an answer, read as a whole. Longer ones are asked for in parts: the blocks after a quiet
+# time may be full.
+_LONGEST = 1 << 22
 
 
 class Parted(Exception):
@@ -46,6 +49,7 @@ class LogReader:
         self._addresses = list(addresses)
         self._size = 1
         self._allowed = _MOST_BLOCKS
+        self._longest = _LONGEST
 
     def chunks(self, first: int, last: int) -> Iterator[tuple[int, list[Point], list[Log]]]:
         """One range of blocks after the other: its last block, the blocks with logs, and those.
@@ -57,7 +61,8 @@ class LogReader:
         while todo <= last:
             asked: deque[tuple[int, int]] = deque()
             try:
-                for answer in self._client.stream(self._requests(todo, last, asked)):
+                requests = self._requests(todo, last, asked)
+                for answer in self._client.stream(requests, most=self._longest):
                     start, stop = asked[0]
                     logs: list[Log] = self._client.result(answer, list[Log])
                     blocks = self._blocks(logs, start, stop)
@@ -73,6 +78,12 @@ class LogReader:
                         f"{error.message} ({error.code}). What was read before is kept."
                     ) from None
                 self._size = self._allowed = max(1, (stop - start + 1) // 2)
+            except AnswerTooLong as error:
+                start, stop = asked[0]
+                if stop == start:
+                    self._longest *= 2  # one block cannot be parted
+                fit = (stop - start + 1) * self._longest // error.length
+                self._size = max(1, fit // 2)
 
     def _requests(self, first: int, last: int, asked: deque[tuple[int, int]]) -> Iterator[Request]:
         while first <= last:

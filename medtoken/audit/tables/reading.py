@@ -18,6 +18,7 @@ import pyarrow as pa
 from medtoken.audit.proven import ProvenChain
 from medtoken.audit.proven.receipts import ProvenReceipt
 from medtoken.audit.source import Record, Suite
+from medtoken.audit.tables.arrays import table_of
 from medtoken.audit.tables.decode import Collector, Log
 from medtoken.audit.tables.logs import Header, LogReader, Parted
 from medtoken.audit.tables.store import LOGS, RECEIPTS, SEGMENT, Manifest, Point, Store, fresh
@@ -273,7 +274,7 @@ class Extractor:
             )
             rows = self._again(first, last)
             for name, file_name in names:
-                empty = self.store.schemas[name][1].empty_table()
+                empty = table_of([], self.store.schemas[name][1])
                 self.store.mend(name, files[name, file_name], rows.get(name, empty))
         return sorted(f"{self.store.manifest.tables[n].folder}/{file}" for n, file in files)
 

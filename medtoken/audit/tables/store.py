@@ -26,12 +26,13 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medtoken.audit.tables.arrays import table_of
 from medtoken.audit.tables.schema import VERSION, schemas
 from medtoken.chain.outbox import write_durably
 from medtoken.errors import BadInput, IntegrityError, StateError, WrongChain
 
 MANIFEST = "manifest.json"
-SEGMENT = 65_536
+SEGMENT = 32_768
 # How a folder was read: on the node's word, or from receipts that headers vouch for.
 LOGS, RECEIPTS = "logs", "receipts"
 
@@ -333,7 +334,7 @@ class Store:
             place = self.out / folder
             place.mkdir(parents=True, exist_ok=True)
             if not _same_schema(place / _EMPTY, schema):
-                pq.write_table(schema.empty_table(), place / _EMPTY)
+                pq.write_table(table_of([], schema), place / _EMPTY)
             self._remove_others(name)
         for path in self.out.glob(f".{MANIFEST}.*"):
             path.unlink()
