@@ -63,7 +63,7 @@ def build(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     if pa.types.is_decimal(kind):
         if any(value is not None and not 0 <= value < 10**kind.precision for value in values):
             raise OverflowError
-        body = b"".join([(value or 0).to_bytes(16, "little") for value in values])
+        body = b"".join([int(value or 0).to_bytes(16, "little") for value in values])
     elif pa.types.is_integer(kind):
         body = b"".join(
             [(value or 0).to_bytes(kind.bit_width // 8, "little", signed=True) for value in values]

@@ -167,11 +167,11 @@ class Collector:
 
     def add_proven(self, block: Point, receipts: Iterable[ProvenReceipt]) -> int:
         """Gather the logs of a block from its receipts, as they were hashed. Gives how many count."""
-        before, index, ordinal = self.rows, -1, self._ordinal(block)
+        before, start, ordinal = self.rows, 0, self._ordinal(block)
         piles = self._by_bytes
         for receipt in receipts:
             tx, number = receipt.transaction_hash, receipt.transaction_index
-            for index, (form, raw) in enumerate(receipt.logs, index + 1):
+            for index, (form, raw) in enumerate(receipt.logs, start):
                 pile = piles.get(raw[: form.kind])
                 if pile is None or pile.shape is not form:
                     pile = self._proven_pile(form, raw, block, tx, (number, index))
@@ -182,6 +182,7 @@ class Collector:
                 pile.raw += (tx, raw)
                 if len(pile.raw) >= 2 * _PILE:
                     pile.pack()
+            start += len(receipt.logs)
         return self.rows - before
 
     def take(self) -> dict[str, pa.Table]:

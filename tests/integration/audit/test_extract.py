@@ -161,6 +161,36 @@ def test_ranges_are_halved_until_the_node_allows_them(
     assert files(tmp_path / "out") == plain
 
 
+def test_long_answers_are_asked_for_in_parts(
+    node: Liar,
+    deployment: Deployment,
+    plain: Files,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("medtoken.audit.tables.logs._LONGEST", 6_000)
+    read(node, deployment, tmp_path / "out")
+    assert files(tmp_path / "out") == plain
+    monkeypatch.setattr("medtoken.audit.tables.logs._LONGEST", 1)  # less than any block
+    read(node, deployment, tmp_path / "again")
+    assert files(tmp_path / "again") == plain
+
+
+def test_a_proven_emitter_in_capitals_hides_nothing(
+    node: Liar, stage: Stage, deployment: Deployment, plain: Files, tmp_path: Path
+) -> None:
+    def lie(method: str, params: list[Any], result: Any) -> Any:
+        if method == "eth_getBlockReceipts":
+            for receipt in result:
+                for log in receipt["logs"]:
+                    log["address"] = "0x" + log["address"][2:].upper()
+        return result
+
+    node.lie = lie
+    read(node, deployment, tmp_path / "out", anchor=bytes(stage.chain.node.head().hash))
+    assert only_tables(files(tmp_path / "out")) == only_tables(plain)
+
+
 def test_a_node_that_tells_no_times_is_asked_for_them(
     node: Liar, deployment: Deployment, plain: Files, tmp_path: Path
 ) -> None:

@@ -132,6 +132,18 @@ def test_a_log_that_was_bent_is_caught(
         read()
 
 
+def test_an_emitter_in_capitals_hides_nothing(node: Liar, read: Logs, stage: Stage) -> None:
+    honest = read()
+
+    def capitals(receipts: list[dict[str, Any]]) -> None:
+        for receipt in receipts:
+            for log in receipt["logs"]:
+                log["address"] = "0x" + log["address"][2:].upper()
+
+    node.lie = in_receipts(capitals)
+    assert read() == honest
+
+
 def test_an_honest_node_is_believed(node: Liar, read: Logs, stage: Stage, suite: Suite) -> None:
     end = stage.chain.node.head().number
     plain = list(stage.chain.node.logs(list(suite.emitters), 0, end))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -11,8 +13,11 @@ import pyarrow as pa
 import pytest
 from eth_abi import encode
 
+from medtoken.audit.proven.receipts import Log as RawLog
+from medtoken.audit.proven.receipts import Receipt, encoded
 from medtoken.audit.source import CONTRACTS, Suite
 from medtoken.audit.tables import UNDECODED, Point, Table, schemas, tables
+from medtoken.audit.tables.arrays import build, table_of
 from medtoken.audit.tables.decode import Collector, Log
 from medtoken.chain.abi import abi
 from medtoken.errors import NodeUnreachable
@@ -126,6 +131,74 @@ def test_every_event_is_decoded_as_the_abi_says() -> None:
         assert row["tx_index"] == int(log.transaction_index, 16)
         assert (row["block_number"], row["block_time"]) == (9, 1_700_000_000)
         assert row.get("oversize") is None
+
+
+def proven(*logs: Log) -> dict[str, pa.Table]:
+    """The tables of logs that came in the receipts of a block, each in one of its own."""
+    receipts = [
+        Receipt(
+            cumulative_gas_used=hex(21_000 * (n + 1)),
+            logs_bloom="0x" + "00" * 256,
+            logs=[RawLog(log.address, log.topics, log.data)],
+            transaction_hash=log.transaction_hash,
+            status="0x1",
+        )
+        for n, log in enumerate(logs)
+    ]
+    _, found = encoded(receipts)
+    collector = Collector(SUITE, SCHEMAS)
+    assert collector.add_proven(BLOCK, found) == len(logs)
+    return collector.take()
+
+
+def test_receipts_give_the_same_tables() -> None:
+    draw = random.Random(8)
+    kinds = [table for table in tables().values() for _ in range(3)]
+    logs = [made(table, draw, n) for n, table in enumerate(kinds)]
+    for bend in (short, long, padded, fewer, more, unknown, nameless):
+        logs.append(approval(5))
+        bend(logs[-1])
+    logs.append(approval(6))
+    logs[-1].data = "0x05"
+    for n, log in enumerate(logs):
+        log.transaction_index = log.log_index = hex(n)
+    assert proven(*logs) == taken(*logs)
+
+
+def test_arrays_are_those_that_arrow_builds() -> None:
+    draw = random.Random(9)
+    for table in tables().values():
+        for name, found in taken(made(table, draw), made(table, draw, 1)).items():
+            schema = SCHEMAS[name][1]
+            rows = found.to_pylist()
+            assert table_of(rows, schema) == pa.Table.from_pylist(rows, schema=schema)
+    many = pa.list_(pa.struct([pa.field("a", pa.int64()), pa.field("b", pa.list_(pa.string()))]))
+    for values, kind in [
+        ([None, 2**63 - 1, -5], pa.int64()),
+        ([None, 10**38 - 1, 3], pa.decimal128(38, 0)),
+        ([True, None, False], pa.bool_()),
+        (["ä", None, ""], pa.string()),
+        ([None, b"\0", b"ab"], pa.binary()),
+        ([None, b"ab"], pa.binary(2)),
+        ([[], None, [{"a": 1, "b": ["x", "y"]}, {"a": None, "b": None}]], many),
+    ]:
+        assert build(values, kind).equals(pa.array(values, kind))
+    for number, kind in [(10**38, pa.decimal128(38, 0)), (2**63, pa.int64()), (2**31, pa.int32())]:
+        with pytest.raises(OverflowError):
+            build([number], kind)
+
+
+def test_reading_needs_no_ledger_and_no_pandas() -> None:
+    """Who extracts holds tables in little memory: these took more of it than the tables."""
+    script = (
+        "import sys, medtoken.audit.tables as t, medtoken.audit.tables.arrays as a\n"
+        "[a.table_of([], schema) for _, schema in t.schemas(1, '0x' + '11' * 20).values()]\n"
+        "print(*{'pandas', 'web3', 'eth_account', 'medtoken.audit.ledger'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
 
 
 def approval(amount: int, account: int = 5) -> Log:
