@@ -153,9 +153,9 @@ class Client:
         try:
             with self._translated():
                 answer = wire.receive(most)
-        except _TooLong as error:
+        except _TooLong as long:
             _hang_up(wire)
-            raise AnswerTooLong(self.url, method, error.length) from None
+            raise AnswerTooLong(self.url, method, long.length) from None
         except NodeUnreachable:
             _hang_up(wire)
             raise
