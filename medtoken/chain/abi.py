@@ -43,12 +43,11 @@ class Abi:
     def __init__(self, name: str, entries: Sequence[Entry]) -> None:
         self.name = name
         self._functions = {e["name"]: e for e in entries if e["type"] == "function"}
-        self._selectors = {name: selector(entry) for name, entry in self._functions.items()}
-        self._inputs = {n: Fixed.of(e["inputs"]) for n, e in self._functions.items()}
-        self._outputs = {n: Fixed.of(e["outputs"]) for n, e in self._functions.items()}
         self.errors = {selector(e): e for e in entries if e["type"] == "error"}
         self._events = {topic(e): e for e in entries if e["type"] == "event"}
-        self._logs = {key: _LogWords.of(entry) for key, entry in self._events.items()}
+        # A command uses a few of some hundred: the rest is never prepared.
+        self._calls: dict[str, _CallWords] = {}
+        self._logs: dict[bytes, _LogWords | None] = {}
         constructors = [e for e in entries if e["type"] == "constructor"]
         self._constructor: Sequence[Entry] = constructors[0]["inputs"] if constructors else []
 
@@ -66,8 +65,7 @@ class Abi:
 
     def selector(self, name: str) -> bytes:
         """The 4 bytes that call a function."""
-        self.function(name)
-        return self._selectors[name]
+        return self._words(name).selector
 
     def construct(self, *args: Any) -> bytes:
         """The encoded constructor arguments that follow the creation code."""
@@ -75,11 +73,12 @@ class Abi:
 
     def call(self, name: str, *args: Any) -> bytes:
         """The calldata of a call."""
-        entry, fixed = self.function(name), self._inputs[name]
-        if fixed is not None:
+        words = self._words(name)
+        if words.inputs is not None:
             with contextlib.suppress(DoesNotFit):
-                return self._selectors[name] + fixed.encode(args)
-        return self._selectors[name] + _encode(entry["inputs"], args, f"{self.name}.{name}")
+                return words.selector + words.inputs.encode(args)
+        inputs = self._functions[name]["inputs"]
+        return words.selector + _encode(inputs, args, f"{self.name}.{name}")
 
     def function_of(self, four: bytes) -> str | None:
         """The function that these 4 bytes call, if this contract has one."""
@@ -108,7 +107,7 @@ class Abi:
         outputs = self.function(name)["outputs"]
         if not outputs:
             return None
-        fixed = self._outputs[name]
+        fixed = self._words(name).outputs
         if fixed is not None:
             with contextlib.suppress(DoesNotFit):
                 words = fixed.decode(data)
@@ -127,7 +126,7 @@ class Abi:
         entry = self._events.get(bytes(topics[0])) if topics else None
         if entry is None:
             return None
-        words = self._logs[bytes(topics[0])]
+        words = self._log_words(bytes(topics[0]), entry)
         if words is not None:
             with contextlib.suppress(DoesNotFit):
                 return Log(self.name, entry["name"], words.decode(topics, data))
@@ -142,6 +141,29 @@ class Abi:
         for item, value in zip(plain, values, strict=True):
             args[item["name"]] = _clean(item, value)
         return Log(self.name, entry["name"], {i["name"]: args[i["name"]] for i in entry["inputs"]})
+
+    def _words(self, name: str) -> _CallWords:
+        if name not in self._calls:
+            self._calls[name] = _CallWords.of(self.function(name))
+        return self._calls[name]
+
+    def _log_words(self, key: bytes, entry: Entry) -> _LogWords | None:
+        if key not in self._logs:
+            self._logs[key] = _LogWords.of(entry)
+        return self._logs[key]
+
+
+@dataclass(frozen=True)
+class _CallWords:
+    """A function's selector, and how its arguments and answer are read when each is a word."""
+
+    selector: bytes
+    inputs: Fixed | None
+    outputs: Fixed | None
+
+    @classmethod
+    def of(cls, entry: Entry) -> _CallWords:
+        return cls(selector(entry), Fixed.of(entry["inputs"]), Fixed.of(entry["outputs"]))
 
 
 class _LogWords:
