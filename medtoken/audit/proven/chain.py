@@ -163,8 +163,8 @@ class ProvenChain:
         return code
 
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
-        """No view can be proven without running it; ask for storage instead."""
-        raise NotImplementedError("a view's answer has no proof")
+        """A view's answer has no proof without running its code. Raises ProofFailed, always."""
+        raise ProofFailed(f"What a view of {to} answers cannot be proven; its storage can.")
 
     # ------------------------------------------------------------------ headers
 
