@@ -29,7 +29,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from _bench import report
-from support.kubo import Daemon, daemon, find_kubo
+from support import binaries
+from support.kubo import Daemon, daemon
 
 from medtoken.ipfs import LEAF_SIZE, MAX_LINKS, EmbeddedStore, KuboStore, file_cid
 from medtoken.keeper.bench import BATCH, bench_keepers, releases_per_second
@@ -176,7 +177,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--releases", type=int, default=400, help="key releases in each round")
     args = parser.parse_args()
-    program = find_kubo()
+    program = binaries.find("ipfs")
     if program is None:
         print("error: Kubo is neither on PATH nor built; `make kubo` builds it.", file=sys.stderr)
         return 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -24,13 +23,6 @@ ROOT = Path(__file__).resolve().parents[2]
 CHAIN_ID = 1337
 PATIENCE = 120
 ETHER = 10**18
-
-
-def find_geth() -> Path | None:
-    """geth on PATH, else the one that `make geth` has built."""
-    found = shutil.which("geth")
-    built = ROOT / ".build" / "bin" / "geth"
-    return Path(found) if found else built if built.exists() else None
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,6 @@ PATIENCE = 120
 _SWARM_KEY = "/key/swarm/psk/1.0.0/\n/base16/\n" + "6d65646b" * 8 + "\n"
 
 
-def find_kubo() -> Path | None:
-    """Kubo on PATH, else the one that `make kubo` has built."""
-    found = shutil.which("ipfs")
-    built = ROOT / ".build" / "bin" / "ipfs"
-    return Path(found) if found else built if built.exists() else None
-
-
 class Daemon:
     """One running node and its repository."""
 

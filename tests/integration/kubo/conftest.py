@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.kubo import Daemon, daemon, find_kubo
+from support import binaries
+from support.kubo import Daemon, daemon
 
 from medtoken.ipfs import LEAF_SIZE, EmbeddedStore, KuboStore
 
@@ -23,21 +24,12 @@ ADVERSE = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.kubo)
+    binaries.mark_all(items, Path(__file__).parent, pytest.mark.kubo)
 
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    found = find_kubo()
-    if found is None:
-        missing = "Kubo is neither on PATH nor built (`make kubo`)"
-        if os.environ.get("MEDTOKEN_NEEDS_KUBO"):
-            pytest.fail(missing)
-        pytest.skip(missing)
-    return found
+    return binaries.needed("ipfs", "kubo")
 
 
 @pytest.fixture(scope="session")
