@@ -94,6 +94,14 @@ def test_a_reader_sees_the_narrower_of_consent_and_role(name: str, role: str) ->
     assert narrower(load_profile(name), role).name == expected
 
 
+def test_who_treats_the_patient_sees_all_that_the_consent_lets_out_and_no_more() -> None:
+    """R39: reading for care is not masked by role; a consent still may."""
+    for name in profile_names():
+        assert narrower(load_profile(name), "clinician").name == name
+    wider = [role for role in roles() if narrower(load_profile("all"), role).name == "all"]
+    assert sorted(wider) == ["clinician", "hospital"]
+
+
 def test_a_stranger_has_no_role() -> None:
     with pytest.raises(BadInput, match="is no role of a reader"):
         narrower(load_profile("all"), "stranger")
