@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -147,8 +147,15 @@ def chosen(rules: Sequence[str]) -> tuple[Check, ...]:
 def opened(engine: str, found: Tables) -> Iterator[tuple[History, Any]]:
     """The tables as relations of an engine, and its backend. Raises BadInput where it is not installed."""
     if engine == "spark":
-        with _spark() as backend:
-            yield _history(backend, found), backend
+        with _spark() as (session, backend):
+
+            def of_spark(name: str) -> ir.Table:
+                paths = [str(path) for path in found[name].paths]
+                session.read.parquet(*paths).createOrReplaceTempView(name)
+                rows: ir.Table = backend.table(name)
+                return rows
+
+            yield _history(of_spark, found), backend
         return
     backend = ibis.duckdb.connect()
     try:
@@ -156,7 +163,12 @@ def opened(engine: str, found: Tables) -> Iterator[tuple[History, Any]]:
             "CREATE MACRO medtoken_floor_div(a, b) AS "
             "CAST(CAST(a AS HUGEINT) // CAST(b AS HUGEINT) AS DECIMAL(38, 0))"
         )
-        yield _history(backend, found), backend
+
+        def of_duckdb(name: str) -> ir.Table:
+            rows: ir.Table = backend.read_parquet(found[name].paths, table_name=name)
+            return rows
+
+        yield _history(of_duckdb, found), backend
     finally:
         backend.disconnect()
 
@@ -177,17 +189,13 @@ def outcomes(found: Tables, engine: str, wanted: Iterable[Check]) -> Iterator[Ou
             yield Outcome(check, tuple(check.run(history, backend)))
 
 
-def _history(backend: Any, found: Tables) -> History:
-    def read(contract: str, event: str) -> ir.Table:
-        name = f"{contract}_{event}"
-        rows: ir.Table = backend.read_parquet(found[name].glob, table_name=name)
-        return rows
-
-    return History(read, found.manifest.contracts)
+def _history(read: Callable[[str], ir.Table], found: Tables) -> History:
+    """Of each table, the files that were verified and no others."""
+    return History(lambda contract, event: read(f"{contract}_{event}"), found.manifest.contracts)
 
 
 @contextmanager
-def _spark() -> Iterator[Any]:
+def _spark() -> Iterator[tuple[Any, Any]]:
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -211,6 +219,6 @@ def _spark() -> Iterator[Any]:
             "(a DECIMAL(38, 0), b DECIMAL(38, 0)) RETURNS DECIMAL(38, 0) "
             "RETURN CAST((a - a % b) / b AS DECIMAL(38, 0))"
         )
-        yield backend
+        yield session, backend
     finally:
         session.stop()

@@ -33,7 +33,7 @@ class _Query:
     def __call__(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
         for name in sorted(self.found.by_name, key=len, reverse=True):
             if f"{{{name}}}" in text:
-                text = text.replace(f"{{{name}}}", f"read_parquet('{self.found[name].glob}')")
+                text = text.replace(f"{{{name}}}", self.found[name].sql)
         rows: list[tuple[Any, ...]] = self.connection.execute(text, list(values)).fetchall()
         return rows
 

@@ -106,9 +106,10 @@ class Loaded:
     paths: tuple[Path, ...]  # never none: one without rows is always there
 
     @property
-    def glob(self) -> str:
-        """All of its files, as DuckDB and Spark take them."""
-        return str(self.folder / "*.parquet")
+    def sql(self) -> str:
+        """Its files and no others, as DuckDB reads them: a file that no manifest names is not read."""
+        named = ", ".join("'" + str(path).replace("'", "''") + "'" for path in self.paths)
+        return f"read_parquet([{named}])"
 
     def read(self) -> pa.Table:
         """All rows. For tests and small tables: this is not bounded."""

@@ -55,12 +55,12 @@ class Bench:
         self._planted += 1
         path = self._scratch / f"{table}-{self._planted}.parquet"
         pq.write_table(pa.Table.from_pylist(rows, schema=self.found[table].schema), path)
-        view = f"CREATE OR REPLACE TEMP VIEW \"{table}\" AS SELECT * FROM read_parquet('{{}}')"  # noqa: S608
-        self._backend.con.execute(view.format(path))
+        view = f'CREATE OR REPLACE TEMP VIEW "{table}" AS SELECT * FROM {{}}'  # noqa: S608
+        self._backend.con.execute(view.format(f"read_parquet('{path}')"))
         try:
             return self.run(name)
         finally:
-            self._backend.con.execute(view.format(self.found[table].glob))
+            self._backend.con.execute(view.format(self.found[table].sql))
 
 
 @pytest.fixture(scope="session")

@@ -141,8 +141,19 @@ def test_a_table_without_rows_is_there_too(tmp_path: Path) -> None:
     for table in found.by_name.values():
         assert table.read().num_rows == 0
     duckdb = pytest.importorskip("duckdb")
-    path = found["usage_token_transfer"].glob
-    assert duckdb.sql(f"SELECT from_, to_, value FROM '{path}'").fetchall() == []  # noqa: S608
+    rows = found["usage_token_transfer"].sql
+    assert duckdb.sql(f"SELECT from_, to_, value FROM {rows}").fetchall() == []  # noqa: S608
+
+
+def test_a_file_that_the_manifest_does_not_name_is_not_read(tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    out = written(tmp_path / "it's", [((11, 12), 13, True)])
+    table = load(out)[USED]
+    (file,) = [path for path in table.paths if "-" in path.name]
+    file.with_name("000000000001-000000000002.parquet").write_bytes(file.read_bytes())
+    table = load(out)[USED]
+    assert table.read().num_rows == 2
+    assert duckdb.sql(f"SELECT count(*) FROM {table.sql}").fetchall() == [(2,)]  # noqa: S608
 
 
 def test_amounts_are_exact_to_38_digits(tmp_path: Path) -> None:
