@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from eth_abi import decode, encode
@@ -82,7 +82,7 @@ class Abi:
 
     def function_of(self, four: bytes) -> str | None:
         """The function that these 4 bytes call, if this contract has one."""
-        return next((n for n, known in self._selectors.items() if known == four), None)
+        return self._by_selector.get(four)
 
     def decode_call(self, data: bytes) -> tuple[str, list[Any]]:
         """The function and the arguments of a call.
@@ -141,6 +141,10 @@ class Abi:
         for item, value in zip(plain, values, strict=True):
             args[item["name"]] = _clean(item, value)
         return Log(self.name, entry["name"], {i["name"]: args[i["name"]] for i in entry["inputs"]})
+
+    @cached_property
+    def _by_selector(self) -> dict[bytes, str]:
+        return {selector(entry): name for name, entry in self._functions.items()}
 
     def _words(self, name: str) -> _CallWords:
         if name not in self._calls:
