@@ -35,6 +35,7 @@ _COMMANDS = (
     "research",
     "rewards",
     "royalty",
+    "serve",
     "store",
 )
 

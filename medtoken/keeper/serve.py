@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import socket
 import time
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import uvicorn
 from medtoken.chain.licence_view import MarketView
 from medtoken.chain.rpc import Rpc
 from medtoken.deploy.record import Deployment
-from medtoken.errors import BadInput, ToolMissing
+from medtoken.errors import BadInput
 from medtoken.keeper.service import Limits, Service
 from medtoken.keys import (
     KeeperIdentity,
@@ -24,10 +23,10 @@ from medtoken.keys import (
     load_or_create_key,
     open_vault,
 )
+from medtoken.serving import listen, url_of
 
 HEAD_AGE = 180.0
 _MARK = "final block"
-_BACKLOG = 512
 _CONNECTIONS = 500
 _KEEP_ALIVE = 75
 
@@ -146,8 +145,7 @@ def serve(
     )
     listening = listen(host, port)
     scheme = "https" if tls_certificate else "http"
-    shown = f"[{host}]" if ":" in host else host
-    url = f"{scheme}://{shown}:{listening.getsockname()[1]}"
+    url = url_of(listening, host, scheme)
     server = uvicorn.Server(
         uvicorn.Config(
             Service(keeper, Limits(rate=rate, burst=2 * rate)).app,
@@ -176,20 +174,3 @@ def _passphrase(file: str | None) -> Passphrase | None:
         return Passphrase(lines[0] if lines else "")
     text = os.environ.get("MEDTOKEN_KEEPER_PASSPHRASE")
     return Passphrase(text) if text else None
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Listen before anybody is told where."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends small answers at once (TCP_NODELAY) only on sockets that name their protocol;
-    # else each answer's body waits for the caller's delayed acknowledgement, 40 ms.
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((host, port))
-    except OSError as error:
-        listening.close()
-        raise ToolMissing(f"{host}:{port} cannot be listened on: {error.strerror}.") from None
-    listening.listen(_BACKLOG)
-    listening.setblocking(False)
-    return listening

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -28,12 +26,12 @@ import medtoken
 from medtoken.errors import BadInput, KeyRefused, MedtokenError
 from medtoken.keeper import wire
 from medtoken.keys import MAX_BATCH, Code, KeyKeeper, Refused, SignedKeyRequest
+from medtoken.serving import Bucket
 
 _logger = logging.getLogger("medtoken.keeper")
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 _LOG_PAGE = 1_000
-_CLIENTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -54,26 +52,6 @@ class Limits:
     """Within which a body must have come."""
     answer_seconds: float = 15
     """Within which an answer is given, if only that there is none."""
-
-
-class _Bucket:
-    """Requests by address, a token bucket each; the addresses seen last are remembered."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
-
-    def take(self, address: str, cost: int) -> None:
-        """Refused when there were too many."""
-        now = time.monotonic()
-        left, since = self._left.pop(address, (self._limits.burst, now))
-        left = min(self._limits.burst, left + (now - since) * self._limits.rate)
-        allowed = left >= cost
-        self._left[address] = (left - cost if allowed else left, now)
-        if len(self._left) > _CLIENTS:
-            self._left.popitem(last=False)
-        if not allowed:
-            raise Refused(Code.TOO_MANY, "too many requests from this address: try again")
 
 
 @dataclass
@@ -158,7 +136,7 @@ class Service:
         """``app`` is the ASGI application."""
         self._keeper = keeper
         self._limits = limits or Limits()
-        self._bucket = _Bucket(self._limits)
+        self._bucket = Bucket(self._limits.rate, self._limits.burst)
         self._counter = _Counter(keeper, self._limits.waiting)
         self._document = wire.encoded(openapi())
         self.app = Starlette(
@@ -183,7 +161,7 @@ class Service:
     def _wrapped(self, endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             try:
-                self._bucket.take(_address(request), 1)
+                self._count(request, 1)
                 async with asyncio.timeout(self._limits.answer_seconds):
                     return await endpoint.handler(self, request)
             except TimeoutError:
@@ -195,6 +173,10 @@ class Service:
             return _problem(refusal)
 
         return handle
+
+    def _count(self, request: Request, requests: int) -> None:
+        if not self._bucket.take(_address(request), requests):
+            raise Refused(Code.TOO_MANY, "too many requests from this address: try again")
 
     async def _body(self, request: Request, most: int) -> bytes:
         body = bytearray()
@@ -253,7 +235,7 @@ class Service:
             raise Refused(Code.TOO_LARGE, f"at most {MAX_BATCH} requests are answered at once")
         if not body.requests:
             return _json(wire.Answers([]))
-        self._bucket.take(_address(request), len(body.requests) - 1)
+        self._count(request, len(body.requests) - 1)
         answers = await self._counter.ask([one.signed() for one in body.requests])
         return _json(wire.Answers([wire.Answer.of(one) for one in answers]))
 

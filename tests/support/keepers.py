@@ -16,7 +16,6 @@ from eth_account.signers.local import LocalAccount
 from medtoken import keys
 from medtoken.chain.devnet import HOST
 from medtoken.keeper.client import HttpKeeper
-from medtoken.keeper.serve import listen
 from medtoken.keeper.service import Limits, Service
 from medtoken.keys import (
     Custodianship,
@@ -28,6 +27,7 @@ from medtoken.keys import (
     Tip,
     order_with,
 )
+from medtoken.serving import listen
 
 CHAIN_ID = 31337
 MARKET = "0x5FbDB2315678afecb367f032d93F642f64180aa3"

@@ -32,7 +32,6 @@ from support.keepers import (
 from medtoken.errors import NodeUnreachable
 from medtoken.keeper import wire
 from medtoken.keeper.client import HttpKeeper
-from medtoken.keeper.serve import listen
 from medtoken.keeper.service import ENDPOINTS, Limits, openapi
 from medtoken.keys import (
     Action,
@@ -48,6 +47,7 @@ from medtoken.keys import (
     verify_log,
 )
 from medtoken.messages import Domain, Revocation
+from medtoken.serving import listen
 
 
 @pytest.fixture

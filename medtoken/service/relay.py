@@ -1,0 +1,139 @@
+"""The service's relay: brings what patients signed to the chain, and pays the gas from its own key.
+
+Only what is well formed, meant for this market and signed by whom it names is brought, and not too
+much of it for one patient. It can change nothing in what was signed, and brings nothing twice.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from medtoken.errors import (
+    BadInput,
+    InsufficientFunds,
+    InvalidSignature,
+    MedtokenError,
+    NotPermitted,
+)
+from medtoken.messages import Consent, Domain, Message, Revocation, Withdrawal
+from medtoken.service import wire
+from medtoken.service.answers import Answers
+from medtoken.serving import Bucket
+
+_HOUR = 3_600
+
+
+class TooMany(MedtokenError):
+    """Somebody asks for more than is carried for them."""
+
+
+class Carrier(Protocol):
+    """Whoever sends the transactions; ``medtoken.parties.Relay`` is one."""
+
+    def grant(self, consent: Consent, signature: bytes) -> bytes: ...  # noqa: D102
+    def revoke(self, revocation: Revocation, signature: bytes) -> None: ...  # noqa: D102
+    def withdraw(self, withdrawal: Withdrawal, signature: bytes) -> dict[str, Any]: ...  # noqa: D102
+
+
+class Relaying:
+    """Checks, and then has a carrier send. One transaction at a time, so that nonces stay in order."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        domain: Domain,
+        *,
+        is_contract: Callable[[str], bool],
+        an_hour: int = 20,
+    ) -> None:
+        """``is_contract`` tells smart wallets, whose signature only the chain can check (ERC-1271).
+
+        ``an_hour`` messages are carried for one account in an hour, as many at once.
+        """
+        self._carrier = carrier
+        self._domain = domain
+        self._is_contract = is_contract
+        self._bucket = Bucket(an_hour / _HOUR, an_hour)
+        self._lock = threading.Lock()
+
+    def grant(self, signed: wire.SignedConsent, answers: Answers) -> Callable[[], bytes]:
+        """Check a consent; returns what brings it and gives its id.
+
+        One that is on the chain already is brought no second time.
+        """
+        consent = wire.consent_of(signed.message)
+        identity = consent.struct_hash()
+        known = answers.granted_at(identity) is not None
+        if not known:
+            consent.check(answers.now)
+        owner = answers.owner_of(consent.records)
+        if owner is None and not answers.owns_any(consent.patient):
+            raise NotPermitted("Consents are brought for patients of this market only.")
+        if owner is not None and owner != consent.patient:
+            raise NotPermitted("The record belongs to somebody else.")
+
+        def bring() -> bytes:
+            signature = self._signature(signed.signature, consent, consent.patient)
+            if not known:
+                self._carry(consent.patient, lambda: self._carrier.grant(consent, signature))
+            return identity
+
+        return bring
+
+    def revoke(self, signed: wire.SignedRevocation, answers: Answers) -> Callable[[], bytes]:
+        """Check a revocation; returns what brings it and gives the consent's id.
+
+        One that took effect already is not brought.
+        """
+        revocation = wire.revocation_of(signed.consent)
+        patient = answers.patient_of(revocation.consent)
+        if patient is None:
+            raise BadInput("The market knows no such consent.")
+        known = answers.revoked_at(revocation.consent) is not None
+
+        def bring() -> bytes:
+            signature = self._signature(signed.signature, revocation, patient)
+            if not known:
+                self._carry(patient, lambda: self._carrier.revoke(revocation, signature))
+            return revocation.consent
+
+        return bring
+
+    def withdraw(
+        self, signed: wire.SignedWithdrawal, answers: Answers
+    ) -> Callable[[], dict[str, Any]]:
+        """Check a withdrawal; returns what brings it and gives ``account``, ``to``, ``amount``."""
+        withdrawal = wire.withdrawal_of(signed.message)
+        if withdrawal.deadline < answers.now:
+            raise InvalidSignature("The deadline for bringing the signature has passed.")
+        if not answers.has_earned(withdrawal.account):
+            raise InsufficientFunds("This account has earned nothing here.")
+
+        def bring() -> dict[str, Any]:
+            signature = self._signature(signed.signature, withdrawal, withdrawal.account)
+            paid = self._carry(
+                withdrawal.account, lambda: self._carrier.withdraw(withdrawal, signature)
+            )
+            return dict(paid)
+
+        return bring
+
+    def _signature(self, text: str, message: Message, signer: str) -> bytes:
+        signature = wire.unhexed(text)
+        if len(signature) > 4096:
+            raise InvalidSignature("The signature is longer than any that is taken.")
+        if self._is_contract(signer):
+            return signature  # the market asks the wallet's contract, before gas is spent
+        if message.signer(signature, self._domain) != signer:
+            raise InvalidSignature(
+                "The signature is not by the account that the message names, or not for this market."
+            )
+        return signature
+
+    def _carry(self, account: str, send: Callable[[], Any]) -> Any:
+        if not self._bucket.take(account):
+            raise TooMany("Too much was brought for this account in the last hour: try later.")
+        with self._lock:
+            return send()

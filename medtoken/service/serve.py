@@ -1,0 +1,153 @@
+"""``medtoken serve``: the pages and what they read, as one process."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import click
+import uvicorn
+
+from medtoken.audit.follow import FINALITY, Follower
+from medtoken.chain.contracts import Suite
+from medtoken.chain.node import Node, Wallet
+from medtoken.deploy.record import Deployment
+from medtoken.errors import InsufficientFunds, StateError
+from medtoken.messages import Domain
+from medtoken.parties import Relay
+from medtoken.service.app import Limits, Service
+from medtoken.service.books import MarketBooks
+from medtoken.service.relay import Relaying
+from medtoken.serving import listen, url_of
+
+_CONNECTIONS = 500
+
+
+@click.command()
+@click.option(
+    "--rpc",
+    default="http://127.0.0.1:8545",
+    show_default=True,
+    envvar="MEDTOKEN_RPC",
+    help="HTTP address of the Ethereum node that is read.",
+)
+@click.option(
+    "--deployment",
+    required=True,
+    envvar="MEDTOKEN_DEPLOYMENT",
+    type=click.Path(dir_okay=False),
+    help="Deployment record of the suite.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8700, show_default=True, help="Port; 0 takes a free one.")
+@click.option("--tls-certificate", type=click.Path(dir_okay=False, exists=True), help="PEM chain.")
+@click.option("--tls-key", type=click.Path(dir_okay=False, exists=True), help="PEM private key.")
+@click.option(
+    "--relay-key-file",
+    type=click.Path(dir_okay=False, exists=True),
+    help="First line: the private key, in hexadecimal, of the account that pays the gas for what "
+    "patients sign (or $MEDTOKEN_RELAY_KEY). Without one, nothing is brought to the chain.",
+)
+@click.option(
+    "--relay-hourly",
+    default=20,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Messages brought for one account in an hour.",
+)
+@click.option(
+    "--finality",
+    default=FINALITY,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Blocks after which one is taken not to change any more.",
+)
+@click.option(
+    "--every",
+    default=1.0,
+    show_default=True,
+    type=click.FloatRange(0.05, 60),
+    help="Seconds between two looks at the chain.",
+)
+@click.option(
+    "--rate",
+    default=Limits.rate,
+    show_default=True,
+    help="Requests a second for each address.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when ready.")
+def serve(
+    rpc: str,
+    deployment: str,
+    host: str,
+    port: int,
+    tls_certificate: str | None,
+    tls_key: str | None,
+    relay_key_file: str | None,
+    relay_hourly: int,
+    finality: int,
+    every: float,
+    rate: float,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Serve the pages of patients, licensees and hospitals, and bring what patients sign (R9).
+
+    Everything shown is rebuilt from the chain by the auditor's own ledger. The first reading of a
+    long chain takes a while; until then questions are told to come again.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    record = Deployment.load(deployment)
+    node = Node.connect(rpc, chain_id=record.chain_id)
+    suite = Suite(node, record)
+    wallet = _relay_wallet(relay_key_file)
+    domain = Domain(record.chain_id, record.address("DataMarket"))
+    relay = None
+    if wallet is not None:
+        if node.balance(wallet.address) == 0:
+            raise InsufficientFunds(f"The relay's account {wallet.address} has no ether for gas.")
+        relay = Relaying(
+            Relay(suite, wallet),
+            domain,
+            is_contract=lambda account: bool(node.code(account)),
+            an_hour=relay_hourly,
+        )
+    service = Service(
+        Follower(node, record, MarketBooks, finality=finality),
+        domain,
+        relay=relay,
+        limits=Limits(rate=rate, burst=4 * rate),
+        every=every,
+    )
+    listening = listen(host, port)
+    url = url_of(listening, host, "https" if tls_certificate else "http")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            service.app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            http="h11",
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=16 << 10,
+            ssl_certfile=tls_certificate,
+            ssl_keyfile=tls_key,
+        )
+    )
+    ready = {"url": url, "relay": wallet.address if wallet else None}
+    click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
+    server.run(sockets=[listening])
+
+
+def _relay_wallet(file: str | None) -> Wallet | None:
+    text = os.environ.get("MEDTOKEN_RELAY_KEY")
+    if file is not None:
+        lines = Path(file).read_text(encoding="utf-8").split()
+        if not lines:
+            raise StateError(f"{file} holds no key.")
+        text = lines[0]
+    return Wallet.from_key(text) if text else None
