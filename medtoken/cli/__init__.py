@@ -34,6 +34,7 @@ _COMMANDS = (
     "record",
     "research",
     "rewards",
+    "roles",
     "royalty",
     "serve",
     "store",

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Callable
 from typing import Any
 
+from eth_utils import to_checksum_address
+
 from medtoken import artifacts
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Node, Receipt, Signer
@@ -49,7 +51,9 @@ def deploy(
             progress(f"[{number}/{len(plan)}] {step.contract}.{step.function}: {step.why}")
             data = abi(step.contract).call(step.function, *resolve(step.args, addresses))
             node.send(wallet, addresses[step.contract], data, key=key)
-    deployment = Deployment(node.chain_id, network, wallet.address, contracts)
+    people = {"operator": params.operator, "platform": params.platform, **params.people}
+    offices = {name: str(to_checksum_address(who)) for name, who in people.items()}
+    deployment = Deployment(node.chain_id, network, wallet.address, contracts, offices)
     check(node, deployment)
     return deployment
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+from eth_utils import to_checksum_address
 
 from medtoken import artifacts
 from medtoken.chain.outbox import write_durably
@@ -34,12 +36,17 @@ class DeployedContract:
 
 @dataclass(frozen=True)
 class Deployment:
-    """A deployed suite. Load one with ``Deployment.load``."""
+    """A deployed suite. Load one with ``Deployment.load``.
+
+    ``offices`` names the accounts that it was deployed for: ``operator``, ``platform``, and who got
+    which role (``medtoken.deploy.plan.PEOPLE``); records from before it was kept have none.
+    """
 
     chain_id: int
     network: str
     deployer: str
     contracts: dict[str, DeployedContract]
+    offices: dict[str, str] = field(default_factory=dict)
 
     def address(self, name: str) -> str:
         """The address of a contract. Raises DeploymentError when the record does not have it."""
@@ -65,7 +72,8 @@ class Deployment:
             contracts = {c["name"]: DeployedContract(**c) for c in data["contracts"]}
             if not contracts:
                 raise ValueError("no contract")
-            return cls(int(data["chain_id"]), data["network"], data["deployer"], contracts)
+            offices = {k: str(to_checksum_address(v)) for k, v in data.get("offices", {}).items()}
+            return cls(int(data["chain_id"]), data["network"], data["deployer"], contracts, offices)
         except FileNotFoundError:
             raise DeploymentError(f"There is no deployment record {path}.") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -78,6 +86,7 @@ class Deployment:
             "chain_id": self.chain_id,
             "network": self.network,
             "deployer": self.deployer,
+            "offices": self.offices,
             "contracts": [asdict(c) for c in self.contracts.values()],
         }
         target = Path(path)

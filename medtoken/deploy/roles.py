@@ -2,9 +2,7 @@
 
 Every restricted function of the suite asks the AccessManager, and this table is what the deployment
 writes into it. A restricted function that is not named here belongs to ADMIN, the timelock.
-Functions that ask something else: ``mint`` of the soulbound tokens (their bound minter), ``burn`` of
-the research token (its bound desk) and of the usage token (a protocol contract), ``spend`` of the treasury
-(whoever has a budget), and what patients, licensees and accredited institutions do.
+What asks something else stands in ``medtoken.deploy.callers``.
 """
 
 from __future__ import annotations

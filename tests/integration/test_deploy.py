@@ -218,6 +218,7 @@ DAMAGE: dict[str, Damage] = {
     "a contract without a name": lambda data: {**data, "contracts": [{}]},
     "no chain": lambda data: {k: v for k, v in data.items() if k != "chain_id"},
     "a chain that is no number": lambda data: {**data, "chain_id": "x"},
+    "offices that are no addresses": lambda data: {**data, "offices": {"guardian": "me"}},
     "a market less": lambda data: _changed(data, "DataMarket", None),
     "an address that is none": lambda data: _changed(data, "DataMarket", {"address": "0x12"}),
     "an address that is no text": lambda data: _changed(data, "UsageToken", {"address": 5}),

@@ -85,7 +85,9 @@ class EvmChain:
         return Block(number, number.to_bytes(32), self.evm.times[number])
 
 
-def deployment_of(addresses: Mapping[str, str], deployer: str) -> Deployment:
+def deployment_of(
+    addresses: Mapping[str, str], deployer: str, offices: Mapping[str, str] | None = None
+) -> Deployment:
     """The record that the deployment of these contracts would have written."""
     contracts = {
         name: DeployedContract(
@@ -103,4 +105,4 @@ def deployment_of(addresses: Mapping[str, str], deployer: str) -> Deployment:
         )
         for name, address in addresses.items()
     }
-    return Deployment(CHAIN_ID, "test", deployer, contracts)
+    return Deployment(CHAIN_ID, "test", deployer, contracts, dict(offices or {}))

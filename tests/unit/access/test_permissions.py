@@ -1,15 +1,11 @@
-"""R29: who may call what. Every function that changes anything is classified here, or the test fails.
+"""R29: who may call what. Every function that changes anything is classified, or a test fails.
 
-The classes: ``SIGNED`` anybody relays what its owner signed; ``OWN`` the caller acts on what is its own;
-``OPEN`` anybody, and money goes only to those whose it is; ``ACCREDITED`` an institution with the
-capability; ``RESTRICTED`` the AccessManager decides, by ``medtoken/deploy/roles.py``; ``ONCE`` the
-initialisation; ``BOUND`` one contract, or the kind of contract, that is named elsewhere; ``NEVER`` nobody.
+The classes are those of ``medtoken/deploy/callers.py``; where the AccessManager decides, by ``roles.py``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum, auto
 from typing import Any
 
 import pytest
@@ -21,262 +17,12 @@ from support.world import DUT, NONE, ZERO, World, reverts
 
 from medtoken import artifacts
 from medtoken.chain.abi import Entry
+from medtoken.deploy.callers import CALLERS, RULERS, Kind
 from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, ROLE_ADMINS, Role
 
-
-class Kind(Enum):
-    SIGNED = auto()
-    OWN = auto()
-    OPEN = auto()
-    ACCREDITED = auto()
-    RESTRICTED = auto()
-    ONCE = auto()
-    BOUND = auto()
-    NEVER = auto()
-
-
-K = Kind
 TABLE: dict[str, dict[str, Kind]] = {
-    "DataMarket": {
-        "initialize": K.ONCE,
-        "grant_consent": K.SIGNED,
-        "grant_consents": K.SIGNED,
-        "revoke_consent": K.SIGNED,
-        "cancel_consent": K.SIGNED,
-        "withdraw": K.SIGNED,
-        "deposit": K.OWN,
-        "deposit_with_permit": K.OWN,
-        "reclaim": K.OWN,
-        "buy_licence": K.OWN,
-        "use_licence": K.OWN,
-        "top_up": K.OWN,
-        "redeem_vouchers": K.SIGNED,
-        "settle": K.OPEN,
-        "issue_licence": K.RESTRICTED,
-        "charge": K.RESTRICTED,
-        "release": K.RESTRICTED,
-        "set_licensee": K.RESTRICTED,
-        "set_suspended": K.RESTRICTED,
-        "set_agreement": K.RESTRICTED,
-        "set_rates": K.RESTRICTED,
-        "set_platform": K.RESTRICTED,
-        "set_window": K.RESTRICTED,
-        "pause": K.RESTRICTED,
-        "unpause": K.RESTRICTED,
-    },
-    "RecordRegistry": {
-        "initialize": K.ONCE,
-        "register": K.ACCREDITED,
-        "register_batch": K.ACCREDITED,
-        "attest": K.ACCREDITED,
-        "destroy": K.ACCREDITED,
-        "add_rendition": K.ACCREDITED,
-        "revise": K.RESTRICTED,
-        "disqualify": K.RESTRICTED,
-        "register_from_batch": K.OPEN,
-        "accredit": K.RESTRICTED,
-        "move": K.RESTRICTED,
-        "set_coefficient": K.RESTRICTED,
-        "set_min_quality": K.RESTRICTED,
-    },
-    "Tariff": {
-        "initialize": K.ONCE,
-        "move_scarcity": K.OPEN,
-        "declare_emergency": K.RESTRICTED,
-        "set_reference": K.RESTRICTED,
-        "set_scarcity": K.RESTRICTED,
-        "set_factor": K.RESTRICTED,
-        "bind_market": K.RESTRICTED,
-    },
-    "Treasury": {
-        "initialize": K.ONCE,
-        "receive_levy": K.RESTRICTED,
-        "approve_budget": K.RESTRICTED,
-        "spend": K.BOUND,
-        "give_back": K.BOUND,
-        "set_ceiling": K.RESTRICTED,
-        "set_burn_share": K.RESTRICTED,
-    },
-    "ResearchToken": {
-        "transfer": K.NEVER,
-        "transferFrom": K.NEVER,
-        "mint": K.BOUND,
-        "burn": K.BOUND,
-        "setAuthority": K.BOUND,
-        "bindDesk": K.RESTRICTED,
-    },
-    "ResearchDesk": {
-        "initialize": K.ONCE,
-        "verify_outcome": K.RESTRICTED,
-        "buy": K.OWN,
-        "release": K.OPEN,
-        "set_seats": K.RESTRICTED,
-        "set_share": K.RESTRICTED,
-        "set_reward": K.RESTRICTED,
-    },
-    "UsageToken": {
-        "transfer": K.OWN,
-        "transferFrom": K.OWN,
-        "approve": K.OWN,
-        "permit": K.SIGNED,
-        "burn": K.BOUND,
-        "setAuthority": K.BOUND,
-        "issue": K.RESTRICTED,
-        "redeem": K.RESTRICTED,
-        "admit": K.RESTRICTED,
-        "setFrozen": K.RESTRICTED,
-        "setProtocol": K.RESTRICTED,
-        "setCap": K.RESTRICTED,
-    },
-    "ContributionToken": {
-        "transfer": K.NEVER,
-        "transferFrom": K.NEVER,
-        "delegate": K.NEVER,
-        "delegateBySig": K.NEVER,
-        "mint": K.BOUND,
-        "setAuthority": K.BOUND,
-        "bindMinter": K.RESTRICTED,
-        "burn": K.RESTRICTED,
-        "recover": K.RESTRICTED,
-    },
-    "AuctionHouse": {
-        "initialize": K.ONCE,
-        "open_auction": K.SIGNED,
-        "withdraw_auction": K.SIGNED,
-        "bid": K.OWN,
-        "award": K.OPEN,
-        "give_back": K.OPEN,
-        "set_terms": K.RESTRICTED,
-    },
-    "BasketDesk": {
-        "initialize": K.ONCE,
-        "reserve": K.OWN,
-        "top_up": K.OWN,
-        "close": K.OWN,
-        "take": K.OPEN,
-        "take_many": K.OPEN,
-        "set_steps": K.RESTRICTED,
-    },
-    "RoyaltyVault": {
-        "initialize": K.ONCE,
-        "seal": K.ACCREDITED,
-        "undertake": K.OWN,
-        "grant_option": K.OWN,
-        "withdraw": K.SIGNED,
-        "pay": K.OPEN,
-        "hand_over": K.OPEN,
-        "join": K.OPEN,
-        "join_many": K.OPEN,
-        "claim": K.OPEN,
-        "claim_many": K.OPEN,
-        "return_option": K.OPEN,
-        "follow_levy": K.OPEN,
-        "cancel": K.RESTRICTED,
-        "attest_sales": K.RESTRICTED,
-        "waive": K.RESTRICTED,
-        "vest_option": K.RESTRICTED,
-        "set_rate": K.RESTRICTED,
-        "set_window": K.RESTRICTED,
-        "pause": K.RESTRICTED,
-        "unpause": K.RESTRICTED,
-    },
-    "GovernanceToken": {
-        "transfer": K.NEVER,
-        "transferFrom": K.NEVER,
-        "delegate": K.NEVER,
-        "delegateBySig": K.NEVER,
-        "mint": K.BOUND,
-        "setAuthority": K.BOUND,
-        "bindMinter": K.RESTRICTED,
-        "burn": K.RESTRICTED,
-        "recover": K.RESTRICTED,
-    },
-    "StorageRewards": {
-        "initialize": K.ONCE,
-        "commit": K.ACCREDITED,
-        "challenge": K.OPEN,
-        "answer": K.OPEN,
-        "fail": K.OPEN,
-        "mark_calls": K.OPEN,
-        "set_related": K.RESTRICTED,
-        "set_rules": K.RESTRICTED,
-        "set_bonuses": K.RESTRICTED,
-    },
-    "Rewards": {
-        "initialize": K.ONCE,
-        "count_record": K.OPEN,
-        "count_use": K.OPEN,
-        "nominate": K.OPEN,
-        "award": K.OPEN,
-        "refer": K.SIGNED,
-        "direct_donation": K.SIGNED,
-        "redeem": K.SIGNED,
-        "fund": K.OWN,
-        "serve": K.OWN,
-        "report_outcome": K.OWN,
-        "attest_feedback": K.RESTRICTED,
-        "adopt_idea": K.RESTRICTED,
-        "set_service": K.RESTRICTED,
-        "set_beneficiary": K.RESTRICTED,
-        "set_parameter": K.RESTRICTED,
-    },
-    "BadgeToken": {
-        "transferFrom": K.NEVER,
-        "safeTransferFrom": K.NEVER,
-        "mint": K.BOUND,
-        "setAuthority": K.BOUND,
-        "bindMinter": K.RESTRICTED,
-    },
-    "InstitutionToken": {
-        "approve": K.OWN,
-        "setApprovalForAll": K.OWN,
-        "transferFrom": K.OWN,
-        "safeTransferFrom": K.OWN,
-        "mint": K.BOUND,
-        "setAuthority": K.BOUND,
-        "bindMinter": K.RESTRICTED,
-    },
-    "AssetAccount": {
-        "open": K.BOUND,
-        "grant": K.BOUND,
-        "revoke": K.BOUND,
-        "sweep": K.BOUND,
-    },
-    "AssetDesk": {
-        "initialize": K.ONCE,
-        "create": K.ACCREDITED,
-        "restate": K.ACCREDITED,
-        "refute": K.OPEN,
-        "join": K.OPEN,
-        "collect": K.OPEN,
-        "claim": K.OPEN,
-        "offer": K.OWN,
-        "withdraw_offer": K.OWN,
-        "withdraw": K.SIGNED,
-        "cancel": K.RESTRICTED,
-        "set_share": K.RESTRICTED,
-        "set_window": K.RESTRICTED,
-    },
-    "QualityDisputes": {
-        "initialize": K.ONCE,
-        "stake": K.OWN,
-        "unstake": K.OWN,
-        "challenge": K.OWN,
-        "resolve": K.RESTRICTED,
-        "lapse": K.OPEN,
-        "withdraw": K.OWN,
-        "pause": K.RESTRICTED,
-        "unpause": K.RESTRICTED,
-        "set_bond": K.RESTRICTED,
-        "set_window": K.RESTRICTED,
-    },
-    "LicenceView": {"attest_destruction": K.SIGNED},
-    "PayoutRelay": {"withdraw_many": K.OPEN},
-    "LicenceToken": {
-        "show": K.OPEN,
-        "transferFrom": K.NEVER,
-        "safeTransferFrom": K.NEVER,
-    },
+    contract: {name: caller.kind for name, caller in functions.items()}
+    for contract, functions in CALLERS.items()
 }
 SUITE = sorted(TABLE)
 RESTRICTED = [
@@ -347,9 +93,9 @@ def test_the_suite_is_what_the_table_lists(world: World) -> None:
     assert set(TABLE) == set(world.suite) - {"AccessManager", "TimelockController"}
 
 
-@pytest.mark.parametrize("contract", SUITE)
+@pytest.mark.parametrize("contract", [*SUITE, *RULERS])
 def test_every_function_that_changes_anything_is_classified(contract: str) -> None:
-    assert set(writes(contract)) == set(TABLE[contract])
+    assert set(writes(contract)) == set((CALLERS | RULERS)[contract])
 
 
 def test_the_deployment_gives_no_role_to_a_function_that_does_not_ask() -> None:
