@@ -131,3 +131,9 @@ class ProofFailed(MedtokenError):
     """What a node said does not hash to what it must: it lies, or it is on another chain."""
 
     exit_code = 22
+
+
+class DeploymentDeviates(DeploymentError):
+    """What stands on the chain is not what this release deploys, or somebody has a power too many (R29)."""
+
+    exit_code = 23

@@ -22,7 +22,7 @@ from hexbytes import HexBytes
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BlockNotFound, TransactionNotFound, Web3Exception, Web3RPCError
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
-from web3.types import BlockIdentifier, FilterParams, TxParams, Wei
+from web3.types import BlockIdentifier, FilterParams, StateOverride, TxParams, Wei
 
 from medtoken.chain.abi import revert_reason
 from medtoken.chain.outbox import Outbox
@@ -194,10 +194,23 @@ class Node:
             where: BlockIdentifier = "latest" if block is None else BlockNumber(block)
             return int.from_bytes(self._web3.eth.get_storage_at(_address(address), slot, where))
 
-    def code(self, address: str) -> bytes:
+    def code(self, address: str, block: int | None = None) -> bytes:
         """The code at an address; empty for a plain account."""
         with _translated(self.url):
-            return bytes(self._web3.eth.get_code(_address(address)))
+            where: BlockIdentifier = "latest" if block is None else BlockNumber(block)
+            return bytes(self._web3.eth.get_code(_address(address), where))
+
+    def construct(self, address: str, code: bytes, sender: str, block: int | None = None) -> bytes:
+        """The code that creation code, with its arguments behind it, would leave at ``address``.
+
+        Runs it there inside a call, whatever stands there, and changes nothing. Raises ContractRefused
+        when it reverts. A node that knows no state overrides answers something else, or nothing.
+        """
+        params: TxParams = {"from": _address(sender), "to": _address(address)}
+        with _translated(self.url):
+            where: BlockIdentifier = "latest" if block is None else BlockNumber(block)
+            override: StateOverride = {_address(address): {"code": HexStr("0x" + code.hex())}}
+            return bytes(self._web3.eth.call(params, where, override))
 
     def balance(self, address: str) -> int:
         """Wei."""

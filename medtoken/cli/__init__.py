@@ -38,6 +38,7 @@ _COMMANDS = (
     "royalty",
     "serve",
     "store",
+    "verify",
 )
 
 

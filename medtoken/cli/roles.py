@@ -7,7 +7,6 @@ import click
 from medtoken.chain.node import Node
 from medtoken.cli._context import Context, common
 from medtoken.deploy.powers import read_powers, role_rows, rows
-from medtoken.errors import WrongChain
 
 
 @click.command()
@@ -20,13 +19,7 @@ def roles(context: Context) -> None:
     """
     # Nothing is sent, so no outbox and no home folder are needed.
     context.__dict__["node"] = Node.connect(context.rpc)
-    node, deployment = context.node, context.deployment
-    if node.chain_id != deployment.chain_id:
-        raise WrongChain(
-            f"The deployment record is for chain {deployment.chain_id}, "
-            f"but the node at {node.url} is on chain {node.chain_id}."
-        )
-    powers = read_powers(node, deployment)
+    powers = read_powers(context.node, context.deployment)
     lines = [f"Chain {powers.chain_id}, block {powers.block}", "", "Roles"]
     for name, holders, admin, guardian in role_rows(powers, addresses=True):
         lines.append(f"  {name}: {holders}; named by {admin}, cancelled by {guardian}")

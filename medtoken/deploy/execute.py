@@ -17,10 +17,9 @@ from medtoken.chain.abi import abi
 from medtoken.chain.node import Node, Receipt, Signer
 from medtoken.deploy.plan import Call, Create, Params, Step, build_plan, resolve
 from medtoken.deploy.record import DeployedContract, Deployment, integrity
-from medtoken.deploy.roles import Role
+from medtoken.deploy.verify import PROXY, verify
 from medtoken.errors import DeploymentError
 
-PROXY = "TransparentUpgradeableProxy"
 Progress = Callable[[str], None]
 
 
@@ -34,7 +33,7 @@ def deploy(
 ) -> Deployment:
     """Deploy the suite and return its record; the wallet ends without any power.
 
-    Raises DeploymentError when what stands on the chain in the end is not what was planned. With a
+    Raises DeploymentDeviates when what stands on the chain in the end is not what was planned. With a
     node that has an outbox, run it again after a crash: it continues.
     """
     plan = build_plan(params, wallet.address)
@@ -54,32 +53,8 @@ def deploy(
     people = {"operator": params.operator, "platform": params.platform, **params.people}
     offices = {name: str(to_checksum_address(who)) for name, who in people.items()}
     deployment = Deployment(node.chain_id, network, wallet.address, contracts, offices)
-    check(node, deployment)
+    verify(node, deployment).require()
     return deployment
-
-
-def check(node: Node, deployment: Deployment) -> None:
-    """Check that every contract stands and that power lies where it should. Raises DeploymentError."""
-    if node.chain_id != deployment.chain_id:
-        raise DeploymentError(
-            f"The deployment record is for chain {deployment.chain_id}, "
-            f"but the node is on chain {node.chain_id}."
-        )
-    for contract in deployment.contracts.values():
-        if not node.code(contract.address):
-            raise DeploymentError(
-                f"There is no contract at {contract.address}, where {contract.name} should be."
-            )
-    manager = deployment.address("AccessManager")
-    for holder, wanted in (
-        (deployment.address("TimelockController"), True),
-        (deployment.deployer, False),
-    ):
-        data = abi("AccessManager").call("hasRole", int(Role.ADMIN), holder)
-        held, _ = abi("AccessManager").result("hasRole", node.call(manager, data))
-        if held is not wanted:
-            state = "still has" if held else "lacks"
-            raise DeploymentError(f"{holder} {state} the admin role after the deployment.")
 
 
 def create(

@@ -20,7 +20,7 @@ from medtoken.deploy.callers import CALLERS, RULERS, Caller, Kind
 from medtoken.deploy.plan import PEOPLE, ZERO_ADDRESS
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
-from medtoken.errors import DeploymentError
+from medtoken.errors import DeploymentError, WrongChain
 
 PROXY_ADMIN = "ProxyAdmin"
 PUBLIC_ROLE = 2**64 - 1  # OpenZeppelin's: everybody is a member
@@ -191,8 +191,14 @@ def role_rows(powers: Powers, *, addresses: bool) -> list[tuple[str, str, str, s
 def read_powers(chain: Chain, deployment: Deployment) -> Powers:
     """Read from the chain who may do what at its newest block.
 
-    Raises DeploymentError when the record lacks a contract, and whatever the chain's client raises.
+    Raises WrongChain when the record is another chain's, DeploymentError when it lacks a contract or has
+    one that nobody knows, and whatever the chain's client raises.
     """
+    if chain.chain_id != deployment.chain_id:
+        raise WrongChain(
+            f"The deployment record is for chain {deployment.chain_id}, "
+            f"but the node is on chain {chain.chain_id}."
+        )
     return _Reader(chain, deployment).read()
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from unittest.mock import patch
 
-from medtoken.deploy.powers import Powers, read_powers
-from medtoken.deploy.record import Deployment
+from eth_utils import to_checksum_address
+
+from medtoken.deploy.plan import ZERO_ADDRESS
+from medtoken.deploy.powers import IMPLEMENTATION_SLOT, Powers, read_powers
+from medtoken.deploy.record import Deployment, integrity
+from medtoken.deploy.verify import Verification, verify
 from support.recording import EvmChain, RecordingEvm, deployment_of
 from support.world import World
 
@@ -18,6 +22,10 @@ class Declared:
     world: World
     chain: EvmChain
     deployment: Deployment
+
+    def verify(self) -> Verification:
+        """Whether it is what it should be."""
+        return verify(self.chain, self.deployment)
 
     def powers(self) -> Powers:
         """Who may do what now."""
@@ -36,4 +44,16 @@ def declared() -> Declared:
         world.people.deployer,
         {name: str(who) for name, who in offices.items()},
     )
-    return Declared(world, EvmChain(world.evm), deployment)
+    chain = EvmChain(world.evm)
+    for name, contract in deployment.contracts.items():
+        logic = None
+        if contract.proxy:
+            word = world.evm.storage(contract.address, IMPLEMENTATION_SLOT)
+            logic = to_checksum_address(word.to_bytes(20))
+        deployment.contracts[name] = replace(
+            contract, implementation=logic, integrity=integrity(name)
+        )
+    timelock = deployment.contracts["TimelockController"]
+    made = [str(params.timelock_delay), [params.operator], [ZERO_ADDRESS], ZERO_ADDRESS]
+    deployment.contracts["TimelockController"] = replace(timelock, constructor=made)
+    return Declared(world, chain, deployment)
