@@ -62,6 +62,13 @@ demo: build ## Run the main job on real files with a private chain; results in b
 test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
 	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not spark and not e2e" $(ARGS)
 
+.PHONY: powers check-powers
+powers: build setup-dev ## Write docs/powers.md: who may do what after a fresh deployment
+	@$(BIN)/python scripts/powers_table.py
+
+check-powers: build setup-dev ## Fail where docs/powers.md is not what a deployment gives (`make test` does, too)
+	@$(BIN)/python scripts/powers_table.py --check
+
 lint: setup-dev ## Check style, types, spelling and what is tracked
 	@$(BIN)/python scripts/lint.py
 
