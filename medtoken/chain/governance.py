@@ -11,7 +11,8 @@ from medtoken._keccak import first_created, keccak
 from medtoken.chain.abi import Abi, abi
 from medtoken.chain.contracts import _Contract
 from medtoken.chain.node import Receipt, Wallet
-from medtoken.deploy.handover import CANCELLER, GOVERNOR, PROPOSER, Chamber
+from medtoken.deploy.handover import CANCELLER, PROPOSER, Chamber
+from medtoken.deploy.plan import GOVERNOR
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
 from medtoken.errors import BadInput

@@ -209,7 +209,10 @@ class Node:
         params: TxParams = {"from": _address(sender), "to": _address(address)}
         with _translated(self.url):
             where: BlockIdentifier = "latest" if block is None else BlockNumber(block)
-            override: StateOverride = {_address(address): {"code": HexStr("0x" + code.hex())}}
+            # Without what it has stored: a constructor begins with nothing.
+            override: StateOverride = {
+                _address(address): {"code": HexStr("0x" + code.hex()), "state": {}}
+            }
             return bytes(self._web3.eth.call(params, where, override))
 
     def balance(self, address: str) -> int:

@@ -20,9 +20,9 @@ from medtoken.chain.governance import (
     Support,
 )
 from medtoken.cli._context import Context, common, hexed
-from medtoken.deploy.handover import GOVERNOR, Chamber
+from medtoken.deploy.handover import Chamber
 from medtoken.deploy.handover import hand_over as execute_handover
-from medtoken.deploy.plan import load_params
+from medtoken.deploy.plan import GOVERNOR, load_params
 from medtoken.errors import BadInput
 from medtoken.messages import DUT, Ballot, Objection
 

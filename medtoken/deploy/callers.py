@@ -307,8 +307,11 @@ _ROLES_ADMIN = _bound("whoever holds the role's admin role (see the roles)")
 _PROPOSER = _bound("a proposer")
 _EXECUTOR = _bound("an executor, what was proposed and has waited")
 _SELF = _bound("the timelock itself")
+_VOTER = _own("whoever held GT or DCT at the snapshot, once")
+CARRIED = _bound("the timelock, for a proposal that was carried")
+_SENT = Caller(Kind.NEVER, "nobody: it takes no tokens")
 
-# The standard contracts that decide for all the others; of these the tables above say nothing.
+# The contracts that decide for all the others; of these the tables above say nothing.
 RULERS: dict[str, dict[str, Caller]] = {
     "AccessManager": {
         **dict.fromkeys(
@@ -346,6 +349,29 @@ RULERS: dict[str, dict[str, Caller]] = {
         "onERC721Received": OPEN,
         "onERC1155Received": OPEN,
         "onERC1155BatchReceived": OPEN,
+    },
+    "MedGovernor": {
+        "propose": _own("whoever holds GT or DCT, from the threshold on"),
+        "cancel": _own("the proposer, while the council's gate is open"),
+        "object": _own("a seat of the council, while its gate is open"),
+        "objectBySig": _signed("a seat of the council"),
+        "castVote": _VOTER,
+        "castVoteWithReason": _VOTER,
+        "castVoteWithReasonAndParams": _VOTER,
+        "castVoteBySig": _signed("the voter"),
+        "castVoteWithReasonAndParamsBySig": _signed("the voter"),
+        "queue": Caller(Kind.OPEN, "anybody, what was carried"),
+        "execute": Caller(Kind.OPEN, "anybody, what was carried and has waited"),
+        "relay": CARRIED,
+        "setContributionDivisor": CARRIED,
+        "setProposalThreshold": CARRIED,
+        "setQuorumShare": CARRIED,
+        "setSeat": CARRIED,
+        "setVotingPeriod": CARRIED,
+        "updateTimelock": CARRIED,
+        "onERC721Received": _SENT,
+        "onERC1155Received": _SENT,
+        "onERC1155BatchReceived": _SENT,
     },
     "ProxyAdmin": {
         "upgradeAndCall": _bound("its owner"),

@@ -16,11 +16,11 @@ from medtoken._keccak import keccak
 from medtoken.chain.abi import abi
 from medtoken.chain.node import Node, Signer
 from medtoken.deploy.execute import create
-from medtoken.deploy.plan import Create, Params, Ref
+from medtoken.deploy.plan import GOVERNOR, Params, governor_step
 from medtoken.deploy.record import Deployment
 from medtoken.errors import DeploymentError
 
-GOVERNOR, TIMELOCK = "MedGovernor", "TimelockController"
+TIMELOCK = "TimelockController"
 PROPOSER, CANCELLER = keccak(text="PROPOSER_ROLE"), keccak(text="CANCELLER_ROLE")
 _NONE = bytes(32)
 
@@ -32,21 +32,6 @@ class Chamber(IntEnum):
     USERS = 1
     INSTITUTIONS = 2
     TECHNICAL = 3
-
-
-def governor_step(params: Params, seats: Sequence[tuple[str, int]]) -> Create:
-    """The step that creates the governor; ``seats`` are account and chamber of the first council."""
-    council = [{"account": account, "chamber": int(chamber)} for account, chamber in seats]
-    return Create(
-        GOVERNOR,
-        (
-            Ref(TIMELOCK),
-            Ref("GovernanceToken"),
-            Ref("ContributionToken"),
-            dict(params.governor),
-            council,
-        ),
-    )
 
 
 def handover_calls(timelock: str, governor: str, operator: str) -> list[tuple[str, bytes]]:

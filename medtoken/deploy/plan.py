@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -36,7 +36,8 @@ FACTORS = (
 # The rules of storage rewards (R5), in the order in which the contract keeps them.
 STORAGE_RULES = ("threshold", "samples", "gap", "window", "price")
 
-# The rules of the governor (R28), as the contract names them.
+# The governor comes with the handover, not with the plan; its rules (R28), as the contract names them.
+GOVERNOR = "MedGovernor"
 GOVERNOR_RULES = ("gate", "period", "threshold", "quorumShare", "divisor")
 
 # The people that a deployment names, and the role that each gets in the AccessManager.
@@ -440,6 +441,21 @@ def _permissions(params: Params, deployer: str) -> Iterator[Step]:
     )
     yield Call(
         manager, "renounceRole", (int(Role.ADMIN), deployer), "the deployer ends without any power"
+    )
+
+
+def governor_step(params: Params, seats: Sequence[tuple[str, int]]) -> Create:
+    """The step that creates the governor; ``seats`` are account and chamber of the first council."""
+    council = [{"account": account, "chamber": int(chamber)} for account, chamber in seats]
+    return Create(
+        GOVERNOR,
+        (
+            Ref("TimelockController"),
+            Ref("GovernanceToken"),
+            Ref("ContributionToken"),
+            dict(params.governor),
+            council,
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from eth_utils import to_checksum_address
 from medtoken import artifacts
 from medtoken.chain.abi import Log, abi, selector
 from medtoken.chain.words import BudgetWord
-from medtoken.deploy.callers import CALLERS, RULERS, Caller, Kind
+from medtoken.deploy.callers import CALLERS, CARRIED, RULERS, Caller, Kind
 from medtoken.deploy.plan import PEOPLE, ZERO_ADDRESS
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
@@ -363,6 +363,9 @@ class _Reader:
                 budget = BudgetWord.unpack(int(self._ask(contract, "budget_word", spender)))
                 if function == "give_back" or budget.until > self._head.timestamp:
                     yield from self._holders([spender])
+        elif contract == "MedGovernor":
+            if RULERS[contract][function] == CARRIED:
+                yield self._slowed(Holder(self._timelock, self._name(self._timelock)))
         elif contract == "TimelockController":
             role = {
                 "schedule": "PROPOSER_ROLE",

@@ -17,16 +17,18 @@ from typing import Any, Protocol
 from eth_utils import to_checksum_address
 
 from medtoken import artifacts
-from medtoken.audit.books.governance import first_created
+from medtoken._keccak import first_created
 from medtoken.chain.abi import abi
 from medtoken.deploy.callers import Kind
 from medtoken.deploy.plan import (
+    GOVERNOR,
     PEOPLE,
     ZERO_ADDRESS,
     Call,
     Create,
     Ref,
     build_plan,
+    governor_step,
     load_params,
     resolve,
 )
@@ -146,6 +148,10 @@ class _Plan:
         params = load_params("devnet", operator=deployer, platform=deployer, people={})
         steps = build_plan(params, deployer)
         self.created = {step.name: step for step in steps if isinstance(step, Create)}
+        if (
+            GOVERNOR in deployment.contracts
+        ):  # it comes with the handover, and its code names no seat
+            self.created[GOVERNOR] = governor_step(params, ())
         # (contract, function) → names of the contracts that may call it
         self.bound: dict[tuple[str, str], set[str]] = {}
         for step in steps:
@@ -404,7 +410,10 @@ def _functions(powers: Powers, deployment: Deployment, plan: _Plan) -> Iterator[
 
 
 def _timelock(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
-    """The timelock has the delay of its making; the operator proposes, anybody executes, it alone rules."""
+    """The timelock has the delay of its making; anybody executes, and it alone rules itself.
+
+    The governor proposes to it, and until the handover the operator.
+    """
     timelock = deployment.address("TimelockController")
     made = deployment.contracts["TimelockController"].constructor
     if made and str(powers.timelock_delay) != str(made[0]):
@@ -413,10 +422,16 @@ def _timelock(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
             "TimelockController",
             f"The timelock waits {powers.timelock_delay} s, and was made to wait {made[0]} s.",
         )
-    operator = {a for n, a in deployment.offices.items() if n == "operator"}
+    proposers = {a for n, a in deployment.offices.items() if n == "operator"}
+    cancellers = proposers
+    if GOVERNOR in deployment.contracts:
+        governor = deployment.address(GOVERNOR)
+        proposes = powers.of("TimelockController", "schedule").holders
+        if any(holder.address == governor for holder in proposes):  # not while it is on its way
+            proposers, cancellers = {governor}, set()
     for function, doing, wanted in (
-        ("schedule", "propose to", operator),
-        ("cancel", "cancel in", operator),
+        ("schedule", "propose to", proposers),
+        ("cancel", "cancel in", cancellers),
         ("execute", "execute in", {ZERO_ADDRESS}),
         ("grantRole", "rule", {timelock}),
     ):

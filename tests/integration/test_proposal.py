@@ -10,7 +10,9 @@ from support.stage import Stage
 
 from medtoken.audit import replay
 from medtoken.chain.node import Wallet
+from medtoken.deploy.powers import read_powers
 from medtoken.deploy.record import Deployment
+from medtoken.deploy.verify import verify
 
 CALL = "Treasury.set_burn_share 4000"
 
@@ -83,6 +85,13 @@ def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     verbs("execute", number)
     assert verbs("list")["proposals"][0]["state"] == "executed"
     assert verbs.stage.suite.treasury.read("burn_rule")[1] == 4_000
+    # Nobody has a power that was not declared, and the code of the governor is what was built.
+    record = Deployment.load(verbs.stage.home.deployment(chain.node.chain_id))
+    assert [d.text for d in verify(chain.node, record).deviations] == []
+    powers = read_powers(chain.node, record)
+    assert [h.name for h in powers.of("TimelockController", "schedule").holders] == ["MedGovernor"]
+    assert powers.of("TimelockController", "cancel").holders == ()
+    assert [h.name for h in powers.of("MedGovernor", "setSeat").holders] == ["TimelockController"]
     # The auditor takes the handover and what the governor had executed for the timelock's own.
     assert replay(verbs.stage.suite.node, verbs.stage.suite.deployment).holds
 

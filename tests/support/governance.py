@@ -10,8 +10,8 @@ import pytest
 from eth_utils import keccak
 
 from medtoken import artifacts
-from medtoken.deploy.handover import governor_step, handover_calls
-from medtoken.deploy.plan import resolve
+from medtoken.deploy.handover import handover_calls
+from medtoken.deploy.plan import governor_step, resolve
 from support.evm import Contract, Reverted
 from support.world import DUT, NONE, Actor, World
 
