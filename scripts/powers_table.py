@@ -29,6 +29,8 @@ delay. `medtoken roles --rpc URL --deployment FILE` tells the same of a chain as
 This page is written by `make powers` from a fresh deployment: do not edit it. Words in lower case after a
 role are offices, which a deployment gives to accounts; others are contracts. A call of the timelock waits for the
 delay that its parameters name (`medtoken/deploy/params/`): zero on a development chain, days on a public one.
+The governor takes the operator's place with the [handover](governance.md); it has no owner, and its rules change by the
+votes that it counts.
 
 ## Roles
 
