@@ -11,7 +11,7 @@ from eth_abi.exceptions import DecodingError
 from medtoken._keccak import first_created
 from medtoken.audit.journal import Event
 from medtoken.chain.abi import Abi, abi
-from medtoken.errors import DeploymentError
+from medtoken.errors import ContractRefused, DeploymentError
 
 PROXY = "TransparentUpgradeableProxy"
 PROXY_ADMIN = "ProxyAdmin"
@@ -57,6 +57,9 @@ class Chain(Protocol):
         self, addresses: Sequence[str], first: int, last: int
     ) -> Iterable[ChainLog]: ...
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes: ...  # noqa: D102
+    def calls(  # noqa: D102
+        self, asked: Sequence[tuple[str, bytes]], block: int
+    ) -> Iterable[bytes | ContractRefused]: ...
     def storage(self, address: str, slot: int, block: int | None = None) -> int: ...  # noqa: D102
 
 

@@ -107,12 +107,19 @@ class State:
 def read(ledger: Ledger, chain: Chain, block: int) -> State:
     """Read every claim at a block and compare."""
     state = State(block)
-    for claim in claims(ledger, chain.block(block).timestamp):
-        address = claim.address or ledger.suite.addresses[claim.contract]
-        interface = abi(claim.contract)
+    said = list(claims(ledger, chain.block(block).timestamp))
+    asked = [
+        (
+            claim.address or ledger.suite.addresses[claim.contract],
+            abi(claim.contract).call(claim.function, *claim.args),
+        )
+        for claim in said
+    ]
+    for claim, answer in zip(said, chain.calls(asked, block), strict=True):
         try:
-            data = chain.call(address, interface.call(claim.function, *claim.args), block)
-            actual = interface.result(claim.function, data)
+            if isinstance(answer, ContractRefused):
+                raise answer
+            actual = abi(claim.contract).result(claim.function, answer)
         except (BadInput, ContractRefused) as error:
             actual = f"no answer ({error})"
         state.values[claim.key] = actual

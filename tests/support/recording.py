@@ -77,6 +77,15 @@ class EvmChain:
         except Reverted as error:
             raise ContractRefused(str(error)) from None
 
+    def calls(
+        self, asked: Sequence[tuple[str, bytes]], block: int
+    ) -> Iterator[bytes | ContractRefused]:
+        for to, data in asked:
+            try:
+                yield self.call(to, data, block)
+            except ContractRefused as refused:
+                yield refused
+
     def storage(self, address: str, slot: int, block: int | None = None) -> int:
         assert block == self.head().number, "this chain has no state but its newest"
         return self.evm.storage(address, slot)

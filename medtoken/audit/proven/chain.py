@@ -19,7 +19,7 @@ from medtoken.audit.proven.accounts import Account, AccountProof
 from medtoken.audit.proven.headers import Block, Header, bloom_mask, hashed, may_hold
 from medtoken.audit.proven.receipts import ProvenReceipt, Receipt, encoded
 from medtoken.chain.stream import Client, NodeRefused
-from medtoken.errors import BadInput, NodeUnreachable, ProofFailed
+from medtoken.errors import BadInput, ContractRefused, NodeUnreachable, ProofFailed
 
 # Headers that are read before the receipts of those among them that may hold our logs.
 _CHUNK = 256
@@ -165,6 +165,12 @@ class ProvenChain:
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
         """A view's answer has no proof without running its code. Raises ProofFailed, always."""
         raise ProofFailed(f"What a view of {to} answers cannot be proven; its storage can.")
+
+    def calls(
+        self, asked: Sequence[tuple[str, bytes]], block: int
+    ) -> Iterator[bytes | ContractRefused]:
+        """As ``call``. Raises ProofFailed, unless nothing is asked."""
+        return iter([self.call(to, data, block) for to, data in asked])
 
     # ------------------------------------------------------------------ headers
 

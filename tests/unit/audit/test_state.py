@@ -8,6 +8,7 @@ import pytest
 from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
 from eth_utils.abi import collapse_if_tuple
+from support.recording import EvmChain
 from support.world import DUT
 
 from medtoken import artifacts
@@ -62,7 +63,7 @@ def plain(value: Any) -> Any:
     return tuple(plain(v) for v in value) if isinstance(value, (tuple, list)) else value
 
 
-class Lying:
+class Lying(EvmChain):
     """A chain that answers one view with another value of the same type."""
 
     def __init__(self, chain: Any, claim: Claim, addresses: dict[str, str]) -> None:

@@ -39,6 +39,12 @@ def nonce(node: Node, wallet: Wallet) -> int:
     return int(node.rpc("eth_getTransactionCount", wallet.address, "latest"), 16)
 
 
+def told(answer: bytes | ContractRefused) -> bytes:
+    if isinstance(answer, ContractRefused):
+        raise answer
+    return answer
+
+
 def one_sentence(error: MedtokenError) -> None:
     text = str(error)
     assert text
@@ -138,6 +144,7 @@ READINGS: dict[str, Callable[[Node], object]] = {
     "storage": lambda n: n.storage(SOMEBODY, 0),
     "code": lambda n: n.code(SOMEBODY),
     "balance": lambda n: n.balance(SOMEBODY),
+    "calls": lambda n: [told(a) for a in n.calls([(SOMEBODY, b"")], 0)],
     "logs": lambda n: list(n.logs([SOMEBODY], 0, 9)),
     "send": lambda n: n.send(Wallet.create(), SOMEBODY, b""),
 }
@@ -168,6 +175,8 @@ def test_a_node_that_goes_away(node: Node) -> None:
         assert line.head() == node.head()
     with pytest.raises(NodeUnreachable):
         line.head()
+    with pytest.raises(NodeUnreachable):
+        list(line.calls([(SOMEBODY, b"")], 0))
 
 
 def test_a_block_that_is_not_there(node: Node) -> None:
@@ -179,6 +188,18 @@ def test_a_block_that_is_not_there(node: Node) -> None:
 def test_what_is_no_account(node: Node, address: str) -> None:
     with pytest.raises(BadInput, match="is not an address"):
         node.balance(address)
+
+
+def test_many_calls_are_answered_in_their_order_and_a_refusal_ends_none(node: Node) -> None:
+    echo = "0x" + "e0" * 20  # returns what it is called with, and refuses what begins with ff
+    code = "60003560f81c60ff14601457365f5f37365ff35b5f5ffd"
+    node.rpc("anvil_setCode", echo, "0x" + code)
+    asked = [(echo, bytes([n % 256, n // 256])) for n in range(600)]
+    found = list(node.calls(asked, node.head().number))
+    assert [isinstance(a, ContractRefused) for a in found] == [n % 256 == 255 for n in range(600)]
+    for (_, data), answer in zip(asked, found, strict=True):
+        assert isinstance(answer, ContractRefused) or answer == data
+    assert list(node.calls([], 0)) == []
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 100])
