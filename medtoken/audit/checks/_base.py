@@ -107,8 +107,8 @@ def product_quotient(a: Any, b: Any, c: Any) -> Any:
 
 
 def remainder(a: Any, b: Any) -> Any:
-    """``a % b`` of amounts that are not negative, exactly."""
-    return dec(dec(a) - quotient(a, b) * dec(b))
+    """``a % b`` of amounts that are not negative, exactly; missing where ``b`` is zero."""
+    return dec(dec(a) % dec(b).nullif(dec(0)))
 
 
 def bits(value: Any) -> Any:

@@ -202,11 +202,15 @@ def _spark() -> Iterator[tuple[Any, Any]]:
         raise BadInput(
             "Spark is not installed; `pip install medtoken[spark]` adds it, and it needs Java 17."
         ) from None
-    # Where a cluster is configured, Spark finds it in its own settings.
+    # Where a cluster is configured, Spark finds it in its own settings. Wide queries need a deep stack
+    # where they are compiled; their stages are too long to be compiled whole.
     session = (
         SparkSession.builder.appName("medtoken audit")
         .config("spark.ui.enabled", "false")
-        .config("spark.sql.shuffle.partitions", "4")
+        .config("spark.ui.showConsoleProgress", "false")
+        .config("spark.driver.extraJavaOptions", "-Xss16m")
+        .config("spark.executor.extraJavaOptions", "-Xss16m")
+        .config("spark.sql.codegen.wholeStage", "false")
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.ansi.enabled", "true")
         .getOrCreate()

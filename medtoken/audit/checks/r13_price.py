@@ -30,8 +30,8 @@ _LIMB = 10**12
 
 def violations(history: b.History) -> ir.Table:
     """Licences that cost something else, and urgent ones without an emergency."""
-    rows = _scene(history)
-    rows = rows.mutate(unit=_unit(rows), floor_unit=b.dec(rows.floor))
+    rows = _priced(_scene(history))
+    rows = rows.mutate(floor_unit=b.dec(rows.floor))
     metered = rows.form == m.METERED
     years = m.started_years(rows.end_ - rows.block_time)
     rows = rows.mutate(units=b.dec(ibis.ifelse(metered, b.dec(1), years)))
@@ -98,10 +98,13 @@ def _scene(history: b.History) -> ir.Table:
     return b.as_of(rows, granted, {"payer": "account"}, desk_since="since")
 
 
-def _unit(rows: ir.Table) -> Any:
-    """The unit price, exactly: the product of all factors is taken apart into limbs of 12 digits."""
+def _priced(rows: ir.Table) -> ir.Table:
+    """``rows`` with their ``unit`` price, exactly: the product of all factors in limbs of 12 digits.
+
+    Each step is a column of its own, so that an engine computes it once wherever it is used.
+    """
     flags = b.bits(rows.flags)
-    rental = ibis.ifelse(rows.form == m.RENTAL, rows.rental, b.BPS)
+    rows = rows.mutate(rent=b.dec(ibis.ifelse(rows.form == m.RENTAL, rows.rental, b.BPS)))
     factors = (
         ibis.ifelse(
             (b.bits(rows.purposes) & ibis.literal(_NON_COMMERCIAL)) != 0, b.BPS, rows.commercial
@@ -117,20 +120,22 @@ def _unit(rows: ir.Table) -> Any:
         rows.scarcity,
         b.BPS
         - ibis.ifelse((flags & int(LicenseeFlag.CERTIFIED)) != 0, rows.compliance_discount, 0),
-        rental,
+        rows.rent,
         rows.dvi,
     )
     product: Any = b.dec(1)
     for factor in factors:
         product = b.dec(product * b.dec(factor))
+    rows = rows.mutate(product=product, own=b.dec(rows.reference))
     # reference x product // (85 x 10^28), in limbs: what is below 10^24 cannot change the floor.
-    low = b.remainder(product, _LIMB)
-    middle = b.remainder(b.quotient(product, _LIMB), _LIMB)
-    high = b.quotient(product, b.dec(_LIMB) * b.dec(_LIMB))
-    reference = b.dec(rows.reference)
-    carry = b.dec(b.dec(reference * middle) + b.quotient(reference * low, _LIMB))
-    top = b.dec(b.dec(reference * high) + b.quotient(carry, _LIMB))
-    price = b.quotient(top, 850_000)
-    floor = b.quotient(b.dec(rows.floor) * b.dec(rental), b.BPS)
-    higher = b.dec(ibis.ifelse(price >= floor, price, floor))
-    return b.dec(higher - b.remainder(higher, b.GRAIN))
+    rows = rows.mutate(low=b.remainder(rows.product, _LIMB), rest=b.quotient(rows.product, _LIMB))
+    rows = rows.mutate(middle=b.remainder(rows.rest, _LIMB), high=b.quotient(rows.rest, _LIMB))
+    carry = b.dec(b.dec(rows.own * rows.middle) + b.quotient(rows.own * rows.low, _LIMB))
+    top = b.dec(b.dec(rows.own * rows.high) + b.quotient(carry, _LIMB))
+    rows = rows.mutate(
+        tariff=b.quotient(top, 850_000),
+        least=b.quotient(b.dec(rows.floor) * rows.rent, b.BPS),
+    )
+    higher = ibis.ifelse(rows.tariff >= rows.least, rows.tariff, rows.least)
+    rows = rows.mutate(higher=b.dec(higher))
+    return rows.mutate(unit=b.dec(rows.higher - b.remainder(rows.higher, b.GRAIN)))
