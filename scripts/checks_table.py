@@ -43,7 +43,7 @@ Numbers in brackets are the invariant that a check is part of.
 | R18 | a roster is a Merkle root in the logs; its lines are in a manifest | `medtoken royalty check` |
 | R21-R24, R30, R32, R36-R38 | no contract of this suite emits an event for them yet | - |
 | R25 | feedback, referrals and streaks rest on attestations and on the order of points | `medtoken audit replay` |
-| R28 | council gate, quorum and majority: no table holds the governor's events yet | the governor, whose code is public |
+| R28 | who signed a ballot or an objection, and who cancelled, is not in the logs | the governor, whose code is public |
 | R33-R35 | sealing, key releases, masking and watermarks are off the chain | the key keepers' signed logs (`medtoken keeper log`) |
 | R39, R40 | reading for care and searching a catalogue leave no event | - |
 """

@@ -23,7 +23,7 @@ import {GovernorCouncil} from "./GovernorCouncil.sol";
  * relays, `queue`, `execute`, `cancel` by the proposer while the gate is open), unchanged, so that tools which know it
  * work; the council's functions; `setContributionDivisor`, `setQuorumShare` for a carried proposal.
  * Events: OpenZeppelin's (ProposalCreated, VoteCast, ProposalQueued, ProposalExecuted, ProposalCanceled, the settings'),
- * the council's, and ContributionDivisorSet, QuorumShareSet.
+ * the council's, and ContributionDivisorSet, QuorumShareSet, NonceUsed.
  * Invariants:
  * 1. A vote weighs what its voter held at the snapshot, once, whoever relays it; nothing that is minted, burned,
  *    recovered or set later changes it. Nobody votes with what others hold: both tokens refuse delegation.
@@ -50,6 +50,8 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
 
     event ContributionDivisorSet(uint256 previous, uint256 current);
     event QuorumShareSet(uint256 previous, uint256 current);
+    /// @dev A signed ballot was counted, so that the events alone tell every word that is kept here.
+    event NonceUsed(address indexed account, uint256 nonce);
 
     /// @param gate Seconds for the council; fixed.
     /// @param period Seconds for the vote.
@@ -179,6 +181,11 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
         require(share != 0 && share <= MAX_QUORUM_SHARE, "governor: quorum out of bounds");
         (uint256 previous,) = _quorumShares.push(since, SafeCast.toUint208(share));
         emit QuorumShareSet(previous, share);
+    }
+
+    function _useNonce(address owner) internal override returns (uint256 nonce) {
+        nonce = super._useNonce(owner);
+        emit NonceUsed(owner, nonce);
     }
 
     function _setProposalThreshold(uint256 threshold) internal override {

@@ -20,6 +20,7 @@ from medtoken.audit.books.desks import Till, Tills
 from medtoken.audit.books.destruction import DestructionBook
 from medtoken.audit.books.disputes import DisputesBook
 from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, TimelockBook
+from medtoken.audit.books.governor import GovernorBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
 from medtoken.audit.books.registry import RegistryBook
@@ -80,6 +81,13 @@ class Ledger:
         )
         self.destructions = DestructionBook(self.journal, self.market)
         self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
+        self.governor = GovernorBook(
+            self.journal,
+            addresses.get("MedGovernor"),
+            self.timelock,
+            addresses["TimelockController"],
+            (self.governance_tokens, self.contribution),
+        )
         self.rewards = RewardsBook(
             self.journal,
             addresses["Rewards"],
@@ -123,6 +131,8 @@ class Ledger:
             "InstitutionToken": self.institution_tokens,
             "AssetDesk": self.assets,
             "AccessManager": self.access,
+            # Before the timelock's own book forgets what it called.
+            "MedGovernor": self.governor,
             "TimelockController": self.timelock,
             PROXY: self.proxies,
             PROXY_ADMIN: self.proxies,
@@ -213,5 +223,6 @@ class Ledger:
             "it": self.institution_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),
+            "governor": self.governor.as_dict(),
             "proxies": self.proxies.as_dict(),
         }

@@ -99,6 +99,7 @@ def replay(node: Chain, deployment: Record, last: int | None = None) -> Report:
                 f"The audit would end at block {end.number}, but the contracts stand since block "
                 f"{suite.complete_at} and the chain ends at {head.number}."
             )
+        suite = Suite.of(deployment, end.number)
         clock = Clock(lambda number: node.block(number).timestamp)
         clock.learn(end.number, end.timestamp)
         logs = node.logs(list(suite.emitters), first, end.number)

@@ -6,7 +6,7 @@ not from the contracts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from eth_utils import to_checksum_address
@@ -68,6 +68,12 @@ RESEARCH: dict[str, tuple[int, int]] = {
 BUDGET_PERIOD = (86_400, 366 * 86_400)
 BUDGET_LENGTH = 5 * 366 * 86_400
 BONUSES = ((1, 10**12), (1, 20_000))  # calls, bps
+
+# R28: bps of the whole council by chamber, the most seats; bounds of DCT to a contribution, of the quorum.
+CHAMBERS = {1: 4_000, 2: 4_000, 3: 2_000}
+SEATS = 45
+DIVISORS = (1, 1_000_000)
+QUORUM_SHARES = (1, 5_000)
 
 # R25: a month is 30 days and a year twelve of them, counted from 1970.
 MONTH = 30 * 86_400
@@ -290,6 +296,25 @@ def minimal_proxy(creator: str, logic: str, salt: bytes) -> str:
     )
     digest = keccak(b"\xff" + bytes.fromhex(creator[2:]) + salt + keccak(code))
     return str(to_checksum_address(digest[12:]))
+
+
+def votes(gt: int, dct: int, divisor: int) -> int:
+    """Base units that GT and DCT weigh in a vote (R28); ``divisor`` DCT are one contribution."""
+    return (3 * gt + (dct // divisor if divisor else 0)) // 2
+
+
+def carried(against: int, pro: int, abstain: int, quorum: int) -> bool:
+    """Whether votes carry a proposal (R28): who abstains counts to the quorum and takes no side."""
+    return pro + abstain >= quorum and 10 * pro > 6 * (pro + against)
+
+
+def council_weight(chambers: Mapping[str, int], objectors: Set[str]) -> int:
+    """Bps of the whole council that objectors weigh (R28); ``chambers`` are those of all seats."""
+    found = 0
+    for chamber, share in CHAMBERS.items():
+        seats = {account for account, held in chambers.items() if held == chamber}
+        found += share * len(seats & objectors) // len(seats) if seats else 0
+    return found
 
 
 def board_end(board: int, period: int) -> int:

@@ -14,6 +14,7 @@ from medtoken import artifacts
 from medtoken._keccak import keccak
 from medtoken.audit.books.auctions import Auction, Terms, undertaken
 from medtoken.audit.books.baskets import packed_steps
+from medtoken.audit.books.governor import Proposal
 from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id
 from medtoken.audit.books.rewards import RewardsBook
 from medtoken.audit.journal import show
@@ -28,27 +29,39 @@ Slot = tuple[int, int]
 
 
 class Layout:
-    """Where Vyper keeps a contract's variables."""
+    """Where Vyper or Solidity keeps a contract's variables."""
 
     def __init__(self, contract: str) -> None:
         """From the compiler's own account in the contract's artifact."""
-        self._slots = dict(_flat(artifacts.load(contract)["storageLayout"]))
+        artifact = artifacts.load(contract)
+        layout = artifact["storageLayout"]
+        self._vyper = artifact["language"] == "Vyper"
+        self._slots = (
+            dict(_flat(layout))
+            if self._vyper
+            else {entry["label"]: int(entry["slot"]) for entry in layout["storage"]}
+        )
         self.names: dict[int, str] = {}  # of the slots that were asked for
 
     def at(self, variable: str, *keys: Key) -> int:
         """The slot of a variable (``module.name`` where a module declares it), or of a mapping's entry."""
         slot = self._slots[variable]
         for key in keys:
-            slot = int.from_bytes(keccak(slot.to_bytes(32) + _word(key)))
+            slot = self.inside(slot, key)
         self.names[slot] = variable + "".join([f"[{show(key)}]" for key in keys])
         return slot
+
+    def inside(self, slot: int, key: Key) -> int:
+        """The slot of an entry of the mapping that is at ``slot``."""
+        at, word = slot.to_bytes(32), _word(key)
+        return int.from_bytes(keccak(at + word if self._vyper else word + at))
 
 
 def storage(ledger: Ledger, contract: str) -> tuple[dict[int, int], dict[int, str]]:
     """Every slot of a contract that is not zero, and the names of all slots that the ledger knows.
 
-    ``contract`` is one of ``CONTRACTS``. The ERC-1967 slots of its proxy are among them, for proxy
-    and logic share one storage.
+    ``contract`` is one of ``CONTRACTS`` that the suite has. The ERC-1967 slots of its proxy are among
+    them, for proxy and logic share one storage.
     """
     layout = Layout(contract)
     found = dict(CONTRACTS[contract](ledger, layout))
@@ -324,6 +337,52 @@ def _statements(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at("_statements", licence), _number(statement)
 
 
+def _governor(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.governor
+    name = b"medtoken governor"
+    yield layout.at("_name"), _number(name.ljust(32, b"\0")) | 2 * len(name)
+    yield layout.at("_proposalThreshold"), book.threshold
+    yield layout.at("_votingDelay"), book.delay | book.period << 48
+    yield layout.at("_timelock"), int(book.obeyed, 16)
+    for account, nonce in book.nonces.items():
+        yield layout.at("_nonces", account), nonce
+    queue = layout.at("_governanceCall")
+    yield queue, book.calls.begin | book.calls.end << 128
+    for place, call in book.calls.words.items():
+        yield layout.inside(queue + 1, place), _number(call)
+    seats = layout.at("_seats")
+    yield seats, len(book.seats)
+    for place, account in enumerate(book.seats, _number(keccak(seats.to_bytes(32)))):
+        yield place, int(account, 16)
+    for account, chamber in book.chambers.items():
+        yield layout.at("_chambers", account), chamber
+    for variable, values in (("_divisors", book.divisors), ("_quorumShares", book.quorum_shares)):
+        marks = layout.at(variable)
+        yield marks, len(values)
+        first = _number(keccak(marks.to_bytes(32)))
+        for place, (since, value) in enumerate(values.items(), first):
+            yield place, since | value << 48
+    for number, proposal in book.proposals.items():
+        yield from _proposal(number, proposal, layout)
+
+
+def _proposal(number: int, found: Proposal, layout: Layout) -> Iterator[Slot]:
+    core = layout.at("_proposals", number)
+    times = found.gate_end << 160 | (found.vote_end - found.gate_end) << 208
+    yield core, int(found.proposer, 16) | times | found.executed << 240 | found.cancelled << 248
+    yield core + 1, found.eta
+    votes = layout.at("_proposalVotes", number)
+    yield from ((votes + place, weight) for place, weight in enumerate(found.tally))
+    for voter in found.voters:
+        yield layout.inside(votes + 3, voter), 1
+    if not found.executed:
+        yield layout.at("_timelockIds", number), _number(found.operation)
+    word = found.snapshot | found.about_seats << 48 | found.rejected << 56
+    yield layout.at("_gates", number), word
+    for seat in found.objected:
+        yield layout.at("_objected", number, seat), 1
+
+
 CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "DataMarket": _market,
     "RecordRegistry": _registry,
@@ -338,4 +397,5 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "AssetDesk": _assets,
     "LicenceView": _statements,
     "ResearchDesk": _research,
+    "MedGovernor": _governor,
 }

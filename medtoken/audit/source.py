@@ -110,6 +110,8 @@ CONTRACTS = (
     "AssetAccount",
     "AssetDesk",
 )
+# What a suite may have from its deployment on, or get later (R28).
+OPTIONAL = ("MedGovernor",)
 
 
 @dataclass(frozen=True)
@@ -118,17 +120,22 @@ class Suite:
 
     addresses: dict[str, str]
     proxies: dict[str, str]  # address → contract
-    complete_at: int  # the block that made the last of them
+    complete_at: int  # the block that made the last of those that no suite is without
 
     @classmethod
-    def of(cls, record: Record) -> Suite:
-        """From a deployment record. Raises DeploymentError when a contract is missing in it."""
+    def of(cls, record: Record, last: int | None = None) -> Suite:
+        """From a deployment record, without what may be added and came after block ``last``.
+
+        Raises DeploymentError when a contract is missing in it.
+        """
         missing = [name for name in CONTRACTS if name not in record.contracts]
         if missing:
             raise DeploymentError(f"The deployment record has no contract {', '.join(missing)}.")
         found = {name: record.contracts[name] for name in CONTRACTS}
+        added = {name: record.contracts[name] for name in OPTIONAL if name in record.contracts}
+        added = {name: c for name, c in added.items() if last is None or c.block <= last}
         return cls(
-            {name: c.address for name, c in found.items()},
+            {name: c.address for name, c in (found | added).items()},
             {c.address: name for name, c in found.items() if c.implementation is not None},
             max(c.block for c in found.values()),
         )

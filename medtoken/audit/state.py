@@ -54,6 +54,7 @@ _ADMIN = int.from_bytes(keccak(text="eip1967.proxy.admin")) - 1
 _UNMANAGED = (
     "AccessManager",
     "TimelockController",
+    "MedGovernor",
     "LicenceView",
     "LicenceToken",
     "AssetAccount",
@@ -159,6 +160,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _assets(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
+    yield from _governor(ledger, now)
 
 
 def packed(word: Any) -> Any:
@@ -546,6 +548,42 @@ def _timelock(ledger: Ledger) -> Iterator[Claim]:
     for proxy in ledger.proxies.proxies.values():
         if proxy.admin != ZERO_ADDRESS:
             yield Claim(7, "R29", PROXY_ADMIN, "owner", (), proxy.owner, proxy.admin)
+
+
+def _governor(ledger: Ledger, now: int) -> Iterator[Claim]:
+    name, book = "MedGovernor", ledger.governor
+    if name not in ledger.suite.addresses:
+        return
+
+    def claim(function: str, expected: Any, *args: Any) -> Claim:
+        return Claim(7, "R28", name, function, args, expected)
+
+    for number, found in book.proposals.items():
+        yield claim("state", book.state(found, now), number)
+        yield claim("proposalProposer", found.proposer, number)
+        yield claim("proposalSnapshot", found.snapshot, number)
+        yield claim("gateEnd", found.gate_end, number)
+        yield claim("proposalDeadline", found.vote_end, number)
+        yield claim("proposalEta", found.eta, number)
+        yield claim("isAboutSeats", found.about_seats, number)
+        yield claim("objections", book.objections(found), number)
+        yield claim("proposalVotes", tuple(found.tally), number)
+        yield claim("quorum", book.quorum(found.snapshot), found.snapshot)
+        for seat in sorted({*book.seats, *found.objected}):
+            yield claim("objected", seat in found.objected, number, seat)
+        for account in sorted(ledger.accounts() | found.voters):
+            yield claim("hasVoted", account in found.voters, number, account)
+    for account in sorted({*ledger.accounts(), *book.nonces}):
+        yield claim("nonces", book.nonces.get(account, 0), account)
+    yield claim("seats", [{"account": a, "chamber": book.chambers[a]} for a in book.seats])
+    yield claim("votingDelay", book.delay)
+    yield claim("votingPeriod", book.period)
+    yield claim("proposalThreshold", book.threshold)
+    yield claim("contributionDivisor", book.divisor)
+    yield claim("quorumShare", book.quorum_share)
+    yield claim("timelock", book.obeyed)
+    yield claim("governanceToken", ledger.suite.addresses["GovernanceToken"])
+    yield claim("contributionToken", ledger.suite.addresses["ContributionToken"])
 
 
 def _slots(ledger: Ledger, chain: Chain, block: int) -> Iterator[Violation]:

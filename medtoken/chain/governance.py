@@ -11,10 +11,9 @@ from medtoken._keccak import first_created, keccak
 from medtoken.chain.abi import Abi, abi
 from medtoken.chain.contracts import _Contract
 from medtoken.chain.node import Receipt, Wallet
-from medtoken.deploy.handover import CANCELLER, PROPOSER, Chamber
-from medtoken.deploy.plan import GOVERNOR
+from medtoken.deploy.plan import GOVERNOR, Chamber
 from medtoken.deploy.record import Deployment
-from medtoken.deploy.roles import Role
+from medtoken.deploy.roles import CANCELLER, EXECUTOR, PROPOSER, TIMELOCK_ADMIN, Role
 from medtoken.errors import BadInput
 from medtoken.messages import GovernorDomain
 
@@ -31,8 +30,8 @@ _POWERS = {
 _TIMELOCK_ROLES = {
     PROPOSER: "PROPOSER",
     CANCELLER: "CANCELLER",
-    keccak(text="EXECUTOR_ROLE"): "EXECUTOR",
-    bytes(32): "ADMIN",
+    EXECUTOR: "EXECUTOR",
+    TIMELOCK_ADMIN: "ADMIN",
 }
 
 

@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Context as DecimalContext
 from decimal import Decimal, DecimalException, Inexact, InvalidOperation
@@ -19,6 +19,7 @@ from eth_utils import is_address, to_checksum_address
 
 from medtoken.chain.contracts import Suite
 from medtoken.chain.node import Node, Wallet
+from medtoken.deploy.plan import Chamber
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput
 from medtoken.home import Home
@@ -29,6 +30,7 @@ from medtoken.messages import DUT
 _EXACT = DecimalContext(prec=100, traps=[Inexact, InvalidOperation])
 DEFAULT_RPC = "http://127.0.0.1:8545"
 DEFAULT_HOME = "build/devnet"
+_CHAMBERS = {c.name.lower(): c for c in Chamber if c}
 
 
 @dataclass
@@ -77,6 +79,16 @@ class Context:
         if text in self.home.wallets():
             return self.home.wallet(text).address
         raise BadInput(f"{text} is neither an address nor a wallet of {self.home_folder}.")
+
+    def seats(self, named: Sequence[str]) -> list[tuple[str, int]]:
+        """Account and chamber of seats of the council, each given as ``CHAMBER=ADDRESS``."""
+        found = []
+        for seat in named:
+            chamber, _, holder = seat.partition("=")
+            if chamber not in _CHAMBERS or not holder:
+                raise BadInput(f"{seat} is not of the form CHAMBER=ADDRESS.")
+            found.append((self.address(holder), int(_CHAMBERS[chamber])))
+        return found
 
     def intent(self) -> str:
         """Names this very call: run again after a crash, it is carried out once."""
@@ -136,6 +148,15 @@ def common(command: Callable[..., Any]) -> Callable[..., Any]:
         return command(Context(rpc, home, deployment, as_name, as_json), **rest)
 
     return wrapped  # fmt: skip
+
+
+seats_option = click.option(
+    "--seat",
+    "seats",
+    multiple=True,
+    metavar="CHAMBER=ADDRESS",
+    help=f"A seat of the first council: {', '.join(_CHAMBERS)}. Repeat for each.",
+)
 
 
 def storing(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from medtoken.cli._context import Context, common
+from medtoken.cli._context import Context, common, seats_option
 from medtoken.deploy.execute import deploy as execute
 from medtoken.deploy.plan import PEOPLE, build_plan, load_params
 from medtoken.errors import BadInput
@@ -20,7 +20,11 @@ from medtoken.errors import BadInput
     show_default=True,
     help="A parameter file (.toml), or the name of one that ships.",
 )
-@click.option("--operator", required=True, help="Proposes to the timelock: address or wallet name.")
+@click.option("--operator", help="Proposes to the timelock: address or wallet name.")
+@click.option(
+    "--governed", is_flag=True, help="Instead of an operator, votes propose from the start."
+)
+@seats_option
 @click.option(
     "--platform", required=True, help="Earns the platform's part: address or wallet name."
 )
@@ -39,13 +43,17 @@ from medtoken.errors import BadInput
 def deploy(
     context: Context,
     params: str,
-    operator: str,
+    operator: str | None,
+    governed: bool,
+    seats: Sequence[str],
     platform: str,
     offices: Sequence[str],
     plan_only: bool,
     out: str | None,
 ) -> None:  # fmt: skip
     """Deploy the suite. Run again after an interruption, it continues and deploys nothing twice."""
+    if governed is (operator is not None):
+        raise BadInput("A deployment has an operator, or else it is governed from the start.")
     people = {}
     for office in offices:
         name, found, holder = office.partition("=")
@@ -55,9 +63,10 @@ def deploy(
     wallet = context.wallet("deployer")
     loaded = load_params(
         params,
-        operator=context.address(operator),
+        operator=None if operator is None else context.address(operator),
         platform=context.address(platform),
         people=people,
+        seats=context.seats(seats),
     )
     if plan_only:
         steps = [str(step) for step in build_plan(loaded, wallet.address)]

@@ -19,15 +19,13 @@ from medtoken.chain.governance import (
     Renderer,
     Support,
 )
-from medtoken.cli._context import Context, common, hexed
-from medtoken.deploy.handover import Chamber
+from medtoken.cli._context import Context, common, hexed, seats_option
 from medtoken.deploy.handover import hand_over as execute_handover
 from medtoken.deploy.plan import GOVERNOR, load_params
 from medtoken.errors import BadInput
 from medtoken.messages import DUT, Ballot, Objection
 
 _VOTES = {s.name.lower(): s for s in Support}
-_CHAMBERS = {c.name.lower(): c for c in Chamber if c}
 
 
 class _Number(click.ParamType):
@@ -83,25 +81,14 @@ def _governor(context: Context) -> Governor:
 
 @proposal.command("hand-over")
 @click.option("--params", default="devnet", show_default=True, help="The rules: parameter file.")
-@click.option(
-    "--seat",
-    "seats",
-    multiple=True,
-    metavar="CHAMBER=ADDRESS",
-    help=f"A seat of the first council: {', '.join(_CHAMBERS)}. Repeat for each.",
-)
+@seats_option
 @common
 def hand_over(context: Context, params: str, seats: Sequence[str]) -> None:
     """Create the governor and let it propose to the timelock instead of the operator, for good.
 
     With a delay it takes two runs: the first schedules, the second, after the delay, executes.
     """
-    council = []
-    for seat in seats:
-        chamber, _, holder = seat.partition("=")
-        if chamber not in _CHAMBERS or not holder:
-            raise BadInput(f"{seat} is not of the form CHAMBER=ADDRESS.")
-        council.append((context.address(holder), int(_CHAMBERS[chamber])))
+    council = context.seats(seats)
     wallet = context.wallet("operator")
     loaded = load_params(params, operator=wallet.address, platform=wallet.address, people={})
     record = context.deployment_file or context.home.deployment(context.node.chain_id)

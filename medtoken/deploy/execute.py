@@ -50,7 +50,9 @@ def deploy(
             progress(f"[{number}/{len(plan)}] {step.contract}.{step.function}: {step.why}")
             data = abi(step.contract).call(step.function, *resolve(step.args, addresses))
             node.send(wallet, addresses[step.contract], data, key=key)
-    people = {"operator": params.operator, "platform": params.platform, **params.people}
+    people = {"platform": params.platform, **params.people}
+    if params.operator is not None:
+        people["operator"] = params.operator
     offices = {name: str(to_checksum_address(who)) for name, who in people.items()}
     deployment = Deployment(node.chain_id, network, wallet.address, contracts, offices)
     verify(node, deployment).require()

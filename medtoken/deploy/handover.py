@@ -1,6 +1,6 @@
 """Handing the timelock over to the governor (R28): from then on votes propose to it, and nobody else.
 
-A suite starts with an operator who proposes to the timelock, for there are no votes on the first day.
+A suite may start with an operator who proposes to the timelock, for there are no votes on the first day.
 The operator's last proposal makes the governor the one proposer and takes the operator's own power.
 Afterwards nothing that was queued can be cancelled, by anybody.
 """
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import IntEnum
 from typing import Any
 
 from medtoken._keccak import keccak
@@ -18,20 +17,11 @@ from medtoken.chain.node import Node, Signer
 from medtoken.deploy.execute import create
 from medtoken.deploy.plan import GOVERNOR, Params, governor_step
 from medtoken.deploy.record import Deployment
+from medtoken.deploy.roles import CANCELLER, PROPOSER
 from medtoken.errors import DeploymentError
 
 TIMELOCK = "TimelockController"
-PROPOSER, CANCELLER = keccak(text="PROPOSER_ROLE"), keccak(text="CANCELLER_ROLE")
 _NONE = bytes(32)
-
-
-class Chamber(IntEnum):
-    """The council's chambers, as the governor numbers them; zero is no seat."""
-
-    NONE = 0
-    USERS = 1
-    INSTITUTIONS = 2
-    TECHNICAL = 3
 
 
 def handover_calls(timelock: str, governor: str, operator: str) -> list[tuple[str, bytes]]:

@@ -10,12 +10,20 @@ import hashlib
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from medtoken.chain.abi import abi
-from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, ROLE_ADMINS, Role
+from medtoken.deploy.roles import (
+    CONTRACT_ROLES,
+    FUNCTION_ROLES,
+    PROPOSER,
+    ROLE_ADMINS,
+    TIMELOCK_ADMIN,
+    Role,
+)
 from medtoken.errors import BadInput, DeploymentError
 
 ZERO_ADDRESS = "0x" + "00" * 20
@@ -36,8 +44,9 @@ FACTORS = (
 # The rules of storage rewards (R5), in the order in which the contract keeps them.
 STORAGE_RULES = ("threshold", "samples", "gap", "window", "price")
 
-# The governor comes with the handover, not with the plan; its rules (R28), as the contract names them.
 GOVERNOR = "MedGovernor"
+
+# The rules of the governor (R28), as the contract names them.
 GOVERNOR_RULES = ("gate", "period", "threshold", "quorumShare", "divisor")
 
 # The people that a deployment names, and the role that each gets in the AccessManager.
@@ -56,6 +65,15 @@ PEOPLE: dict[str, Role] = {
     "arbitrator": Role.ARBITRATOR,
     "technical": Role.TECHNICAL,
 }
+
+
+class Chamber(IntEnum):
+    """The council's chambers, as the governor numbers them; zero is no seat (R28)."""
+
+    NONE = 0
+    USERS = 1
+    INSTITUTIONS = 2
+    TECHNICAL = 3
 
 
 @dataclass(frozen=True)
@@ -118,9 +136,10 @@ class Params:
     # base units of DUT that the reserve may give in a period, the seconds of it, and those of all periods
     research_budget: tuple[int, int, int]
     governor: Mapping[str, int]  # the rules of the governor
-    operator: str  # proposes to the timelock until it hands over to the governor
+    operator: str | None  # proposes to the timelock until it hands over; None: the governor does
     platform: str  # earns the platform's part
     people: Mapping[str, str] = field(default_factory=dict)  # name in PEOPLE → account
+    seats: tuple[tuple[str, int], ...] = ()  # without an operator: account and chamber
 
 
 def agreement_text() -> str:
@@ -133,10 +152,18 @@ def agreement_hash() -> bytes:
     return hashlib.sha256(agreement_text().encode()).digest()
 
 
-def load_params(network: str, *, operator: str, platform: str, people: Mapping[str, str]) -> Params:
+def load_params(
+    network: str,
+    *,
+    operator: str | None,
+    platform: str,
+    people: Mapping[str, str],
+    seats: Sequence[tuple[str, int]] = (),
+) -> Params:
     """Read a parameter file: one that ships (``devnet``), or a path to one.
 
-    Raises BadInput when it is missing, malformed or incomplete.
+    Without an ``operator`` the governor proposes from the start, with ``seats`` as its council (R28).
+    Raises BadInput when the file is missing, malformed or incomplete.
     """
     unknown = set(people) - set(PEOPLE)
     if unknown:
@@ -190,11 +217,14 @@ def load_params(network: str, *, operator: str, platform: str, people: Mapping[s
             operator=operator,
             platform=platform,
             people=dict(people),
+            seats=tuple((account, int(chamber)) for account, chamber in seats),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"the parameters {network} cannot be read: {error}") from None
-    if int(operator, 16) == 0 or int(platform, 16) == 0:
+    if (operator is not None and int(operator, 16) == 0) or int(platform, 16) == 0:
         raise BadInput("A deployment needs an operator and a platform account.")
+    if operator is not None and seats:
+        raise BadInput("An operator seats the council when it hands over to the governor.")
     if len(params.coefficients) != KINDS or len(params.references) != KINDS:
         raise BadInput(f"the parameters {network} must name {KINDS} coefficients and references.")
     return params
@@ -206,8 +236,11 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
         Create("AccessManager", (deployer,)),
         Create(
             "TimelockController",
-            # Anybody may execute what was proposed and has waited; nobody administers it but itself.
-            (params.timelock_delay, [params.operator], [ZERO_ADDRESS], ZERO_ADDRESS),
+            # Anybody may execute what was proposed and has waited. Nobody administers it but itself; the
+            # governor is made after it, so without an operator the deployer does until it named that.
+            (params.timelock_delay, [params.operator], [ZERO_ADDRESS], ZERO_ADDRESS)
+            if params.operator
+            else (params.timelock_delay, [], [ZERO_ADDRESS], deployer),
         ),
         Create("UsageToken", (Ref("AccessManager"),)),
         Create("ContributionToken", (Ref("AccessManager"),)),
@@ -352,8 +385,35 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
         ),
         Create("PayoutRelay", ()),
         *_wiring(params),
+        *(() if params.operator else _governed(params, deployer)),
         *_permissions(params, deployer),
     ]
+
+
+def governor_step(params: Params, seats: Sequence[tuple[str, int]]) -> Create:
+    """The step that creates the governor; ``seats`` are account and chamber of the first council."""
+    return Create(
+        GOVERNOR,
+        (
+            Ref("TimelockController"),
+            Ref("GovernanceToken"),
+            Ref("ContributionToken"),
+            dict(params.governor),
+            [{"account": account, "chamber": int(chamber)} for account, chamber in seats],
+        ),
+    )
+
+
+def _governed(params: Params, deployer: str) -> Iterator[Step]:
+    timelock = "TimelockController"
+    yield governor_step(params, params.seats)
+    yield Call(timelock, "grantRole", (PROPOSER, Ref(GOVERNOR)), "votes alone propose")
+    yield Call(
+        timelock,
+        "renounceRole",
+        (TIMELOCK_ADMIN, deployer),
+        "the timelock alone says who proposes to it",
+    )
 
 
 def _wiring(params: Params) -> Iterator[Step]:
@@ -441,21 +501,6 @@ def _permissions(params: Params, deployer: str) -> Iterator[Step]:
     )
     yield Call(
         manager, "renounceRole", (int(Role.ADMIN), deployer), "the deployer ends without any power"
-    )
-
-
-def governor_step(params: Params, seats: Sequence[tuple[str, int]]) -> Create:
-    """The step that creates the governor; ``seats`` are account and chamber of the first council."""
-    council = [{"account": account, "chamber": int(chamber)} for account, chamber in seats]
-    return Create(
-        GOVERNOR,
-        (
-            Ref("TimelockController"),
-            Ref("GovernanceToken"),
-            Ref("ContributionToken"),
-            dict(params.governor),
-            council,
-        ),
     )
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from medtoken._keccak import keccak
+
 
 class Role(IntEnum):
     """Role ids in the AccessManager."""
@@ -97,6 +99,13 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
 
 # Roles whose members another role names; all others are named by ADMIN.
 ROLE_ADMINS: dict[Role, Role] = {Role.EXCHANGE: Role.COMPLIANCE}
+
+# Roles of the TimelockController, which does not ask the manager. It alone is its admin; anybody executes;
+# who proposes is the operator, who then cancels too, or the governor (R28), after whom nobody cancels.
+TIMELOCK_ADMIN = bytes(32)
+PROPOSER, CANCELLER, EXECUTOR = (
+    keccak(text=f"{name}_ROLE") for name in ("PROPOSER", "CANCELLER", "EXECUTOR")
+)
 
 # Roles that contracts hold, beside what the parameters give to people.
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {

@@ -12,7 +12,6 @@ import pyarrow as pa
 from medtoken.audit.journal import Event
 from medtoken.audit.tables import Point, Store, fresh, tables
 from medtoken.audit.tables.schema import OVERSIZE, Table
-from medtoken.audit.tables.units import WORD
 from support.evm import CHAIN_ID
 
 Row = dict[str, Any]
@@ -67,8 +66,6 @@ def _row(table: Table, args: Mapping[str, Any]) -> Row:
         for part in column.path:
             value = value[part]
         value = _value(value, column.field.type)
-        if column.unit == WORD and isinstance(value, (int, Decimal)):
-            value = int(value).to_bytes(32)
         if isinstance(value, Decimal) and value >= 10**38:
             wide.append({"column": column.name, "word": int(value).to_bytes(32)})
             value = None
@@ -88,6 +85,8 @@ def _value(value: Any, arrow: pa.DataType) -> Any:
             field.name: _value(v, field.type)
             for field, v in zip(arrow, value.values(), strict=True)
         }
+    if arrow == pa.binary(32) and isinstance(value, int):
+        return value.to_bytes(32)
     if arrow == pa.decimal128(38, 0) and isinstance(value, int):
         return Decimal(value)
     return value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, amounts
@@ -30,11 +31,27 @@ class ContributionBook(Book):
         self._burns: deque[tuple[str, int]] = deque()  # that a redemption announced
         # (from, to, amount, balance of the sender before) until it turns out to be a recovery
         self._moves: deque[tuple[str, str, int, int]] = deque()
+        # What was held, and the supply, at the end of each block that changed it (R28).
+        self._held: dict[str, list[tuple[int, int]]] = defaultdict(list)
+        self._supplied: list[tuple[int, int]] = []
 
     @property
     def supply(self) -> int:
         """Minted less burned."""
         return self.minted - self.burned
+
+    def held(self, account: str, moment: int) -> int:
+        """What an account held at the end of a second, unix time."""
+        return self._as_of(self._held.get(account, ()), moment)
+
+    def supplied(self, moment: int) -> int:
+        """The supply at the end of a second, unix time."""
+        return self._as_of(self._supplied, moment)
+
+    def _as_of(self, past: Sequence[tuple[int, int]], moment: int) -> int:
+        before = self.journal.clock.before
+        later = bisect_left(past, True, key=lambda mark: not before(mark[0], moment + 1))
+        return past[later - 1][1] if later else 0
 
     def announce(self, owner: str, amount: int) -> None:
         """Say that this is about to be minted to its owner."""
@@ -106,6 +123,11 @@ class ContributionBook(Book):
                 self.journal.expect(self.invariant, "R26", text, due, (sender, amount))
         else:
             self.balances[to] += amount
+        for account in (sender, to):
+            if account == ZERO_ADDRESS:
+                _mark(self._supplied, event.block, self.supply)
+            else:
+                _mark(self._held[account], event.block, self.balances[account])
 
     def _recovered(self, event: Event) -> None:
         previous, current, amount = (event.args[k] for k in ("previous", "current", "amount"))
@@ -137,3 +159,9 @@ class ContributionBook(Book):
     silent = frozenset(
         {"Approval", "DelegateChanged", "DelegateVotesChanged", "EIP712DomainChanged"}
     )
+
+
+def _mark(past: list[tuple[int, int]], block: int, amount: int) -> None:
+    if past and past[-1][0] == block:
+        past.pop()
+    past.append((block, amount))

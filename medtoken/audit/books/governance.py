@@ -18,7 +18,7 @@ from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, PROTOCOL
 from medtoken.audit.journal import Event, Journal
 from medtoken.chain.abi import abi
-from medtoken.deploy.roles import Role
+from medtoken.deploy.roles import CANCELLER, EXECUTOR, PROPOSER, TIMELOCK_ADMIN, Role
 from medtoken.vocabulary import Capability
 
 # The function that each event of a restricted call comes from. Where several may have caused it,
@@ -103,11 +103,7 @@ def restricted_function(event: Event) -> str | None:
     return found
 
 
-# Roles of the timelock, in OpenZeppelin's names.
-TIMELOCK_ROLES = (
-    bytes(32),
-    *(keccak(text=f"{name}_ROLE") for name in ("PROPOSER", "EXECUTOR", "CANCELLER")),
-)
+TIMELOCK_ROLES = (TIMELOCK_ADMIN, PROPOSER, EXECUTOR, CANCELLER)
 # The role that the manager takes everybody for a member of.
 _PUBLIC = 2**64 - 1
 # Seconds before a changed delay of a role's grants or of a target's administration holds.
@@ -328,6 +324,8 @@ class TimelockBook(Book):
         self.admins: dict[bytes, bytes] = {}
         # targets that the transaction at hand called, and with what
         self.executed: list[tuple[str, bytes]] = []
+        # operations that it took, and who might propose then
+        self.scheduled: list[tuple[bytes, set[str]]] = []
         self._births: set[bytes] = set()
 
     def is_birth(self, event: Event) -> bool:
@@ -335,8 +333,13 @@ class TimelockBook(Book):
         return event.tx in self._births
 
     def end_transaction(self) -> None:
-        """Forget what this transaction called."""
+        """Forget what this transaction called and scheduled."""
         self.executed.clear()
+        self.scheduled.clear()
+
+    def holders(self, role: bytes) -> set[str]:
+        """Who has a role of the timelock."""
+        return {account for (of, account), held in self.members.items() if of == role and held}
 
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
@@ -364,6 +367,7 @@ class TimelockBook(Book):
     def _scheduled(self, event: Event) -> None:
         args = event.args
         call = (args["target"], args["value"], args["data"])
+        self.scheduled.append((args["id"], self.holders(PROPOSER)))
         found = self.operations.get(args["id"])
         if found is None or found.cancelled:
             self.journal.require(
@@ -649,7 +653,9 @@ class Governance:
         if event.contract in ("TransparentUpgradeableProxy", "ProxyAdmin"):
             return not self.proxies.is_new(event)
         if event.contract == "TimelockController":
-            made = bool(self.timelock.members) and not self.timelock.is_birth(event)
+            # While it is being made, its deployer may administer its roles too.
+            alone = self.timelock.holders(TIMELOCK_ADMIN) == {event.address}
+            made = alone and not self.timelock.is_birth(event)
             return made and event.event in ("MinDelayChange", "RoleGranted", "RoleAdminChanged")
         if event.contract == "AccessManager":
             return self._handed_over() and self._manages(event)

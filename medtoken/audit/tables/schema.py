@@ -16,11 +16,11 @@ from typing import Any
 import pyarrow as pa
 
 from medtoken import artifacts
-from medtoken.audit.source import CONTRACTS, PROXY, PROXY_ADMIN
+from medtoken.audit.source import CONTRACTS, OPTIONAL, PROXY, PROXY_ADMIN
 from medtoken.audit.tables.units import SMALL, WORD, unit_of
 from medtoken.chain.abi import topic
 
-VERSION = 1
+VERSION = 2
 
 ADDRESS = pa.binary(20)
 HASH = pa.binary(32)
@@ -108,7 +108,7 @@ _DYNAMIC = ("string", "bytes")
 def tables() -> Mapping[str, Table]:
     """Every table by its name, contracts and events in the order of the alphabet."""
     found = {}
-    for contract in sorted({*CONTRACTS, PROXY, PROXY_ADMIN}):
+    for contract in sorted({*CONTRACTS, *OPTIONAL, PROXY, PROXY_ADMIN}):
         entries = [e for e in artifacts.load(contract)["abi"] if e["type"] == "event"]
         for entry in sorted(entries, key=lambda e: str(e["name"])):
             table = _table(contract, entry)

@@ -40,8 +40,10 @@ _EVERYWHERE: dict[str, str] = {
         "platform_amount previous_votes price refund reserve returned royalty sales sold spent "
         "levy",
         WEI: "value",
-        TIME: "deadline end end_time ends expiry opens schedule since start_time time until",
-        SECONDS: "certified_first delay duration extension gap new_duration old_duration term window",
+        TIME: "deadline end end_time ends eta_seconds expiry opens schedule since start_time time until "
+        "vote_end vote_start",
+        SECONDS: "certified_first delay duration extension gap new_duration new_voting_delay "
+        "new_voting_period old_duration old_voting_delay old_voting_period term window",
         DAYS: "patience",
         DAY: "as_of",
         MONTH: "month",
@@ -53,9 +55,9 @@ _EVERYWHERE: dict[str, str] = {
         WEIGHT: "total weight",
         BITS: "capabilities flags groups licensees previous_capabilities purposes",
         NUMBER: "admin annotator attester board codec custodian epoch factor form guardian index "
-        "kind number outcome period region role_id sealer seed_block service source steps tier "
-        "version voucher",
-        WORD: "badge nonce salt token_id",
+        "kind number outcome period region role_id sealer seed_block service source steps "
+        "support tier version voucher",
+        WORD: "badge nonce proposal_id salt token_id",
         MARK: "settled",
     }.items()
     for name in names.split()
@@ -67,6 +69,7 @@ _HERE: dict[str, dict[str, str]] = {
     "AccessManager.OperationExecuted": {"nonce": NUMBER},
     "AccessManager.OperationScheduled": {"nonce": NUMBER},
     "Approval": {"value": BASE},
+    "ContributionDivisorSet": {"previous": COUNT, "current": COUNT},
     "AssetEarned": {"lineage": BASE},
     "AttestationRevised": {"units": THOUSANDTHS},
     "BudgetApproved": {"period": SECONDS},
@@ -76,19 +79,29 @@ _HERE: dict[str, dict[str, str]] = {
     "BasketDrawn": {"taken": COUNT},
     "ChallengeOpened": {"units": THOUSANDTHS},
     "FactorChanged": {"previous": BPS, "current": BPS},
+    "NonceUsed": {"nonce": NUMBER},
     "ParameterChanged": {"previous": OTHER, "current": OTHER},
+    "ProposalCreated": {"values": WORD},  # wei, but a list takes no number that is too large
+    "ProposalObjected": {"weight": BPS},
+    "ProposalThresholdSet": dict.fromkeys(
+        ("old_proposal_threshold", "new_proposal_threshold"), BASE
+    ),
+    "QuorumShareSet": {"previous": BPS, "current": BPS},
     "RatesChanged": dict.fromkeys(("provider", "annotator", "platform", "levy"), BPS),
     "RecordAttested": {"units": THOUSANDTHS},
     "Redeemed": {"token": NUMBER},
     "ReferenceChanged": {"previous": BASE, "current": BASE},
     "RewardChanged": {"previous": BASE, "current": BASE},
     "ScarcityChanged": {"previous": BPS, "current": BPS},
+    "SeatSet": {"previous": NUMBER, "current": NUMBER},
     "SeatsChanged": {"previous": COUNT, "current": COUNT},
     "ServiceChanged": {"token": NUMBER},
     "ShareChanged": {"previous": BPS, "current": BPS},
     "StakeChanged": {"previous": BASE, "current": BASE},
     "StandingChanged": {"previous": NUMBER, "current": NUMBER},
     "Transfer": {"value": BASE},
+    "VoteCast": {"weight": BASE},
+    "VoteCastWithParams": {"weight": BASE},
     "WindowChanged": {"previous": SECONDS, "current": SECONDS},
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -17,7 +18,7 @@ from eth_utils import keccak, to_checksum_address
 from support import recording
 from support.assets import Maker, Source
 from support.desks import Desks, items
-from support.evm import Evm
+from support.evm import Contract, Evm
 from support.holdings import Shelf
 from support.recording import EvmChain, RecordingEvm
 from support.research import Research
@@ -34,23 +35,27 @@ from support.world import (
     RENTAL,
     TAIWAN,
     YEAR,
+    Actor,
     World,
 )
 
 from medtoken import vocabulary
 from medtoken.audit import Clock, Event, Ledger, Report, Suite, decoded, replay
 from medtoken.audit.invariants import Finding, judge
-from medtoken.audit.source import CONTRACTS
+from medtoken.audit.source import CONTRACTS, OPTIONAL
 from medtoken.audit.state import read
 from medtoken.chain.abi import abi
 from medtoken.chain.words import GRAIN
-from medtoken.deploy.plan import FACTORS
+from medtoken.deploy.handover import handover_calls
+from medtoken.deploy.plan import FACTORS, governor_step, resolve
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
-from medtoken.messages import Consent, Revocation
+from medtoken.messages import Ballot, Consent, GovernorDomain, Objection, Revocation
 from medtoken.vocabulary import duo_mask
 
-WEEK = 7 * DAY
+HOUR, WEEK = 3600, 7 * DAY
+
+Call = tuple[str, bytes]
 
 
 class KeptChain(EvmChain):
@@ -64,7 +69,8 @@ class KeptChain(EvmChain):
 
 def deployment_of(world: World) -> Deployment:
     """The record that the deployment of this world would have written."""
-    addresses = {name: world.suite[name].address for name in CONTRACTS}
+    names = (*CONTRACTS, *(name for name in OPTIONAL if name in world.suite))
+    addresses = {name: world.suite[name].address for name in names}
     return recording.deployment_of(addresses, world.people.deployer)
 
 
@@ -166,6 +172,7 @@ def story(w: Research) -> SimpleNamespace:
     _assets(w, marks)
     _research(w, marks)
     _governance(w, marks)
+    _proposals(w, marks)
     e.warp(6 * DAY)  # what was to change later has changed
     w.dut.transfer(p.exchange, 1, sender=p.licensee)
     return SimpleNamespace(**marks, people=p)
@@ -819,7 +826,8 @@ def _governance(w: World, marks: dict[str, object]) -> None:
     w.dct.recover(p.other_patient, w.new_actor(), sender=p.stranger)
     w.dct.burn(p.patient, 7 * DUT, sender=p.relay)
     w.gt.burn(p.other_custodian, 7, sender=p.relay)
-    w.gt.recover(p.other_custodian, w.new_actor(), sender=p.stranger)
+    heir = w.new_actor()
+    w.gt.recover(p.other_custodian, heir, sender=p.stranger)
     manager.renounceRole(int(Role.RECOVERY), p.stranger, sender=p.stranger)
     # A supervisor with a delay, whose operations wait in the manager.
     w.as_timelock(manager, "grantRole", int(Role.SUPERVISOR), p.stranger, 3600)
@@ -869,6 +877,98 @@ def _governance(w: World, marks: dict[str, object]) -> None:
     e.warp(100)
     timelock.execute(timelock.address, 0, data, NONE, salt, sender=p.relay)
     timelock.renounceRole(proposer, p.stranger, sender=p.stranger)
+    marks.update(heir=heir)
+
+
+def _proposals(w: World, marks: dict[str, Any]) -> None:
+    """The governor takes over; proposals of every kind and end; the operator comes back by a vote (R28)."""
+    e, p, timelock = w.evm, w.people, w.timelock
+    seats = [w.new_actor() for _ in range(5)]
+    g = _handed_over(w, seats)
+    domain = GovernorDomain(w.domain.chain_id, g.address)
+
+    def own(function: str, *args: Any) -> Call:
+        return g.address, g.abi.call(function, *args)
+
+    def terms(calls: Sequence[Call], text: str) -> tuple[Any, ...]:
+        targets, data = [to for to, _ in calls], [data for _, data in calls]
+        return targets, [0] * len(calls), data, keccak(text=text)
+
+    def propose(calls: Sequence[Call], text: str) -> int:
+        *named, _ = terms(calls, text)
+        return int(g.propose(*named, text, sender=p.patient))
+
+    burn = [(w.treasury.address, w.treasury.abi.call("set_burn_share", 2_800))]
+    powers = [
+        (timelock.address, timelock.abi.call("grantRole", keccak(text=f"{role}_ROLE"), p.operator))
+        for role in ("PROPOSER", "CANCELLER")
+    ]
+    back = int(g.hashProposal(*terms(powers, "back")))
+    # Everything that it may do with itself, and one call that it takes from anybody.
+    rules = [
+        own("setContributionDivisor", 50),
+        own("setQuorumShare", 300),
+        own("setVotingPeriod", 2 * HOUR),
+        own("setProposalThreshold", 2),
+        own("setSeat", w.new_actor(), 2),
+        own("setSeat", seats[4], 1),
+        own("setSeat", seats[0], 0),
+        own("updateTimelock", timelock.address),
+        own("relay", w.tariff.address, 0, w.tariff.abi.call("move_scarcity", 4)),
+        own("castVote", back, 2),
+    ]
+    seat = [own("setSeat", w.new_actor(), 3)]
+    e.warp(1)
+    unwanted, _, unloved, straight = (propose(burn, text) for text in ("1", "2", "3", "4"))
+    for objector in seats[:2]:
+        g.object(unwanted, sender=objector)
+    objection = Objection(unwanted, str(seats[2])).sign(seats[2].key, domain)
+    g.objectBySig(unwanted, seats[2], objection, sender=p.relay)  # three fifths: rejected
+    g.object(straight, sender=seats[4])
+    g.cancel(*terms(burn, "2"), sender=p.patient)
+    e.warp(HOUR + 1)
+    changing, seating = propose(rules, "rules"), propose(seat, "seat")
+    signed = Ballot(straight, 1, str(p.patient), 0).sign(p.patient.key, domain)
+    g.castVoteBySig(straight, 1, p.patient, signed, sender=p.relay)
+    g.castVote(unloved, 0, sender=p.patient)
+    g.castVoteWithReasonAndParams(unloved, 1, "why", b"\1", sender=marks["heir"])
+    e.warp(HOUR + 1)
+    propose(powers, "back")
+    g.castVoteWithReason(changing, 1, "so", sender=p.patient)
+    g.castVote(seating, 1, sender=p.patient)
+    g.queue(*terms(burn, "4"), sender=p.stranger)
+    e.warp(HOUR + 1)
+    # What waits in the timelock is run by anybody, also past the governor.
+    *batch, text = terms(burn, "4")
+    salt = int.from_bytes(text) ^ int(g.address, 16) << 96
+    timelock.executeBatch(*batch, NONE, salt.to_bytes(32), sender=p.relay)
+    g.castVote(back, 1, sender=p.patient)
+    g.queue(*terms(rules, "rules"), sender=p.stranger)
+    g.queue(*terms(seat, "seat"), sender=p.relay)
+    e.warp(100)
+    g.execute(*terms(rules, "rules"), sender=p.stranger)
+    g.execute(*terms(seat, "seat"), sender=p.stranger)
+    e.warp(HOUR + 1)
+    g.queue(*terms(powers, "back"), sender=p.stranger)
+    e.warp(100)
+    g.execute(*terms(powers, "back"), sender=p.stranger)
+    propose(burn, "5")
+
+
+def _handed_over(w: World, seats: Sequence[Actor]) -> Contract:
+    """The governor, with an hour for the gate and one for the vote, after the operator's last proposal."""
+    rules = {**w.params.governor, "gate": HOUR, "period": HOUR}
+    listed = list(zip(map(str, seats), (1, 1, 2, 2, 3), strict=True))
+    step = governor_step(replace(w.params, governor=rules), listed)
+    args = resolve(step.args, {name: contract.address for name, contract in w.suite.items()})
+    governor = w.evm.deploy(step.name, *args, sender=w.people.stranger)
+    w.suite[step.name] = governor
+    calls = handover_calls(w.timelock.address, governor.address, w.people.operator)
+    batch = ([to for to, _ in calls], [0] * len(calls), [data for _, data in calls], NONE, NONE)
+    w.timelock.scheduleBatch(*batch, 100, sender=w.people.operator)
+    w.evm.warp(100)
+    w.timelock.executeBatch(*batch, sender=w.people.relay)
+    return governor
 
 
 def _admin_of(evm: Evm, proxy: str) -> str:

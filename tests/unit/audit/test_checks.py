@@ -242,6 +242,59 @@ PLANTS: list[Plant] = [
     ("r29_timelock", "timelock_controller_call_executed", 0, {"block_time": 0}, "before its delay"),
     ("r29_timelock", "timelock_controller_call_executed", 1, {"target": OTHER}, "another call"),
     ("r29_timelock", "timelock_controller_call_scheduled", -1, {"delay": 0}, "the delay of"),
+    ("r28_proposals", "med_governor_vote_cast", 0, {"weight": more(1)}, "the weight of a vote"),
+    (
+        "r28_proposals",
+        "med_governor_vote_cast",
+        2,
+        {"block_time": more(10**9)},
+        "at another time than that of its vote",
+    ),
+    (
+        "r28_proposals",
+        "med_governor_vote_cast",
+        1,
+        {"proposal_id": WORD},
+        "at another time than that of its vote",
+    ),
+    ("r28_proposals", "med_governor_vote_cast", 0, {"support": 2}, "without more than 60 %"),
+    ("r28_proposals", "med_governor_vote_cast", 0, {"support": 0}, "without a quorum"),
+    (
+        "r28_proposals",
+        "med_governor_proposal_queued",
+        1,
+        {"block_time": more(-3600)},
+        "before its vote was over",
+    ),
+    (
+        "r28_proposals",
+        "med_governor_proposal_objected",
+        1,
+        {"weight": more(1)},
+        "the weight of objections",
+    ),
+    (
+        "r28_proposals",
+        "med_governor_proposal_objected",
+        3,
+        {"seat": OTHER},
+        "nobody who has a seat",
+    ),
+    (
+        "r28_proposals",
+        "med_governor_proposal_objected",
+        3,
+        {"block_time": more(3601)},
+        "an objection twice, too late",
+    ),
+    ("r28_proposals", "med_governor_proposal_canceled", 0, {"tx_hash": WORD}, "was not rejected"),
+    (
+        "r29_roles",
+        "timelock_controller_role_granted",
+        -1,
+        {"tx_hash": WORD},
+        "a change of the timelock that did not come from itself",
+    ),
     ("r29_roles", "access_manager_role_granted", -1, {"tx_hash": WORD}, "did not come from"),
     ("r29_roles", "access_manager_role_revoked", -1, {"account": OTHER}, "did not have it"),
     (
@@ -305,7 +358,15 @@ def test_a_planted_row_is_named(
 
 
 # What breaks where the changed thing is used, not where it stands.
-_ELSEWHERE = ("the price of a licence", "suspended licence", "a record's tier", "takes over from")
+_ELSEWHERE = (
+    "without more than 60 %",
+    "without a quorum",
+    "was not rejected",
+    "the price of a licence",
+    "suspended licence",
+    "a record's tier",
+    "takes over from",
+)
 # What shows a sum of what was changed and something else, or what follows from it.
 _SUMS = (
     "issued in a day",

@@ -53,6 +53,7 @@ def test_every_event_that_changes_the_ledger_is_in_the_story(honest) -> None:
         "LicenceToken.Approval",
         "LicenceToken.ApprovalForAll",
         "LicenceToken.Unlocked",
+        "MedGovernor.EIP712DomainChanged",
         "ResearchToken.Approval",
         "TimelockController.RoleAdminChanged",
         "UsageToken.EIP712DomainChanged",

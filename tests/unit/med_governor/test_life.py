@@ -19,7 +19,7 @@ from support.governance import (
 )
 from support.world import DAY, DUT, ZERO, reverts
 
-from medtoken.deploy.handover import CANCELLER, PROPOSER
+from medtoken.deploy.roles import CANCELLER, PROPOSER
 
 
 def test_a_carried_proposal_changes_the_suite(governed: Governed) -> None:

@@ -102,6 +102,7 @@ def test_a_patient_votes_by_signature_through_any_relay(governed: Governed) -> N
     signature = _ballot(g, proposal, p.patient).sign(p.patient.key, _domain(g))
     g.governor.castVoteBySig(proposal, FOR, p.patient, signature, sender=p.relay)
     assert g.evm.event("VoteCast")["voter"] == p.patient
+    assert g.evm.event("NonceUsed") == {"account": p.patient, "nonce": 0}
     assert g.governor.hasVoted(proposal, p.patient)
     assert not g.governor.hasVoted(proposal, p.relay)
     assert g.governor.proposalVotes(proposal)[FOR] == 50 * DUT

@@ -15,14 +15,14 @@ from eth_abi import encode
 
 from medtoken.audit.proven.receipts import Log as RawLog
 from medtoken.audit.proven.receipts import Receipt, encoded
-from medtoken.audit.source import CONTRACTS, Suite
+from medtoken.audit.source import CONTRACTS, OPTIONAL, Suite
 from medtoken.audit.tables import UNDECODED, Point, Table, schemas, tables
 from medtoken.audit.tables.arrays import build, table_of
 from medtoken.audit.tables.decode import Collector, Log
 from medtoken.chain.abi import abi
 from medtoken.errors import NodeUnreachable
 
-ADDRESSES = {name: f"0x{number:040x}" for number, name in enumerate(CONTRACTS, 1)}
+ADDRESSES = {name: f"0x{number:040x}" for number, name in enumerate((*CONTRACTS, *OPTIONAL), 1)}
 PROXIES = {ADDRESSES["DataMarket"]: "DataMarket"}
 SUITE = Suite(ADDRESSES, PROXIES, 1)
 SCHEMAS = schemas(1, ADDRESSES["DataMarket"])
