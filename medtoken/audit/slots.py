@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from medtoken import artifacts
 from medtoken._keccak import keccak
 from medtoken.audit.books.auctions import Auction, Terms, undertaken
+from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.governor import Proposal
 from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id
@@ -352,7 +353,8 @@ def _governor(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.inside(queue + 1, place), _number(call)
     seats = layout.at("_seats")
     yield seats, len(book.seats)
-    for place, account in enumerate(book.seats, _number(keccak(seats.to_bytes(32)))):
+    left = [ZERO_ADDRESS] * (book.most_seats - len(book.seats))
+    for place, account in enumerate(book.seats + left, _number(keccak(seats.to_bytes(32)))):
         yield place, int(account, 16)
     for account, chamber in book.chambers.items():
         yield layout.at("_chambers", account), chamber
@@ -375,8 +377,8 @@ def _proposal(number: int, found: Proposal, layout: Layout) -> Iterator[Slot]:
     yield from ((votes + place, weight) for place, weight in enumerate(found.tally))
     for voter in found.voters:
         yield layout.inside(votes + 3, voter), 1
-    if not found.executed:
-        yield layout.at("_timelockIds", number), _number(found.operation)
+    operation = b"" if found.executed else found.operation
+    yield layout.at("_timelockIds", number), _number(operation)
     word = found.snapshot | found.about_seats << 48 | found.rejected << 56
     yield layout.at("_gates", number), word
     for seat in found.objected:

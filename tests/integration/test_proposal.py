@@ -92,8 +92,12 @@ def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     assert [h.name for h in powers.of("TimelockController", "schedule").holders] == ["MedGovernor"]
     assert powers.of("TimelockController", "cancel").holders == ()
     assert [h.name for h in powers.of("MedGovernor", "setSeat").holders] == ["TimelockController"]
-    # The auditor takes the handover and what the governor had executed for the timelock's own.
-    assert replay(verbs.stage.suite.node, verbs.stage.suite.deployment).holds
+    # The auditor counts the votes again.
+    node = verbs.stage.chain.node
+    record = Deployment.load(verbs.stage.home.deployment(node.chain_id))
+    report = replay(node, record)
+    assert report.violations == ()
+    assert report.ledger.governor.proposals[int(number)].tally[1] > 0
 
 
 def test_the_council_rejects_and_the_proposer_cancels(verbs: Verbs) -> None:

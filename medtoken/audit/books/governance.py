@@ -369,6 +369,7 @@ class TimelockBook(Book):
         call = (args["target"], args["value"], args["data"])
         self.scheduled.append((args["id"], self.holders(PROPOSER)))
         found = self.operations.get(args["id"])
+        ready_at = self.journal.now + args["delay"]
         if found is None or found.cancelled:
             self.journal.require(
                 args["delay"] >= self.min_delay,
@@ -376,8 +377,14 @@ class TimelockBook(Book):
                 "R29",
                 f"operation {hexed(args['id'])} waits less than the least delay",
             )
-            ready_at = self.journal.now + args["delay"]
             found = Operation({}, args["predecessor"], ready_at)
+        self.journal.expect(
+            7,
+            "R29",
+            f"since when, and after which other, operation {hexed(args['id'])} may run",
+            (found.ready_at, found.predecessor),
+            (ready_at, args["predecessor"]),
+        )
         self.operations[args["id"]] = replace(found, calls={**found.calls, args["index"]: call})
 
     def _executed(self, event: Event) -> None:

@@ -88,7 +88,7 @@ class OwnCalls:
         # A governed function takes out all before its own call, and that; others take out nothing.
         last = max((n for n, data in enumerate(calls, 1) if data[:4] in governed), default=0)
         for place in range(self.begin, self.begin + last):
-            del self.words[place]
+            self.words[place] = bytes(32)
         self.begin += last
         if self.begin != self.end:
             self.begin = self.end = 0
@@ -119,7 +119,8 @@ class GovernorBook(Book):
         self.governance, self.contribution = tokens
         self.proposals: dict[int, Proposal] = {}
         self.seats: list[str] = []
-        self.chambers: dict[str, int] = {}
+        self.chambers: dict[str, int] = {}  # also of those who left, with 0
+        self.most_seats = 0  # that there ever were
         self.nonces: dict[str, int] = defaultdict(int)
         self.delay = 0
         self.period = 0
@@ -203,7 +204,7 @@ class GovernorBook(Book):
     def as_dict(self) -> dict[str, Any]:
         """The book as it stands."""
         return {
-            "seats": dict(sorted(self.chambers.items())),
+            "seats": {account: self.chambers[account] for account in sorted(self.seats)},
             "proposals": {
                 str(number): {
                     "proposer": found.proposer,
@@ -238,6 +239,8 @@ class GovernorBook(Book):
         kinds = ["address[]", "uint256[]", "bytes[]", "bytes32"]
         named = int.from_bytes(keccak(encode(kinds, [*made.terms(), text])))
         self._expect("the number of a proposal", named, number)
+        unused = [""] * len(args["targets"])
+        self._expect(f"the signatures of {number}, which are unused", unused, args["signatures"])
         self._expect(
             f"the ends of gate and vote of proposal {number}",
             (now + self.delay, now + self.delay + self.period),
@@ -255,7 +258,7 @@ class GovernorBook(Book):
         found = self._find(number)
         if found is None:
             return
-        self._require(seat in self.chambers, f"{seat}, who objected to {number}, has no seat")
+        self._require(seat in self.seats, f"{seat}, who objected to {number}, has no seat")
         self._require(
             self._is_pending(found) and not found.about_seats and seat not in found.objected,
             f"{seat} objected to {number} twice, too late, or where the council has no say",
@@ -354,15 +357,14 @@ class GovernorBook(Book):
             current in (0, *rules.CHAMBERS) and current != previous and account != ZERO_ADDRESS,
             f"{account} was seated in no chamber",
         )
-        if account not in self.chambers:
+        if account not in self.seats:
             self.seats.append(account)
         elif current == 0:
             # The last one takes the place of the one that leaves.
             self.seats[self.seats.index(account)] = self.seats[-1]
             self.seats.pop()
         self.chambers[account] = current
-        if current == 0:
-            del self.chambers[account]
+        self.most_seats = max(self.most_seats, len(self.seats))
         self._require(len(self.seats) <= rules.SEATS, "there are more seats than there may be")
 
     def _delay(self, event: Event) -> None:
@@ -388,7 +390,9 @@ class GovernorBook(Book):
 
     def _timelock(self, event: Event) -> None:
         self._set(event)
-        self._expect("the timelock that the governor uses", self.obeyed, event.args["newTimelock"])
+        before, after = event.args["oldTimelock"], event.args["newTimelock"]
+        was = ZERO_ADDRESS if event.tx == self._born else self.obeyed
+        self._expect("the timelock that the governor uses", (was, self.obeyed), (before, after))
 
     def _divisor(self, event: Event) -> None:
         self._govern(event, self.divisors, rules.DIVISORS, "DCT to a contribution")

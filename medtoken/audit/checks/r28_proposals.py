@@ -171,7 +171,7 @@ def _objections(history: b.History) -> list[ir.Table]:
         ),
         b.broken(
             rows,
-            (rows.counted <= b.BPS // 2) | rows.rejected.notnull(),
+            (rows.counted * 2 <= b.BPS) | rows.rejected.notnull(),
             "a proposal that the council objected to was not rejected",
             expected="rejected",
             found=rows.counted,

@@ -71,6 +71,10 @@ UNTOLD = {
     "DataMarket.LicenceSuspended.suspended",
     "AccessManager.RoleGranted.delay",
     "Tariff.EmergencyDeclared.until",
+    # what voters say beside their vote
+    "MedGovernor.VoteCast.reason",
+    "MedGovernor.VoteCastWithParams.params",
+    "MedGovernor.VoteCastWithParams.reason",
     # what a roster, a finding or a report says, and on which line of the roster somebody stands
     "RoyaltyVault.MemberJoined.index",
     "RoyaltyVault.OptionVested.evidence",
@@ -119,6 +123,14 @@ UNSEEN = {
     "ResearchDesk.OutcomeVerified": 1,
     "RoyaltyVault.OptionGranted": 1,
     "RoyaltyVault.StudySealed": 2,
+    # one that is still at its gate; one that weighed nothing; the same timelock as before; and what the
+    # timelock ran tells that a proposal was executed
+    "MedGovernor.ProposalCreated": 1,
+    "MedGovernor.ProposalExecuted": 3,
+    "MedGovernor.TimelockChange": 2,
+    "MedGovernor.VoteCast": 1,
+    # the operator's powers, which a later vote gave back
+    "TimelockController.RoleRevoked": 2,
     "AccessManager.OperationScheduled": 1,
     "TimelockController.CallScheduled": 1,
     "AccessManager.RoleGranted": 3,

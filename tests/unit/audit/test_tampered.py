@@ -455,8 +455,8 @@ def test_a_role_given_without_the_timelock(honest) -> None:
 
 
 def test_an_operation_that_ran_too_early(honest) -> None:
-    """The last operation waited for exactly its delay of 100 seconds."""
-    at = honest.find("CallScheduled", -1)
+    """The last operation, of two calls, waited for exactly its delay of 100 seconds."""
+    at = honest.find("CallScheduled", -2)
     named(honest, honest.changed(at, delay=101), 7, "R29", "too early")
 
 
