@@ -366,6 +366,9 @@ def _governor(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
             yield place, since | value << 48
     for number, proposal in book.proposals.items():
         yield from _proposal(number, proposal, layout)
+        # Whoever ever had a seat: a development node also keeps the zeros that an objection read.
+        for seat in book.chambers:
+            yield layout.at("_objected", number, seat), seat in proposal.objected
 
 
 def _proposal(number: int, found: Proposal, layout: Layout) -> Iterator[Slot]:
@@ -381,8 +384,6 @@ def _proposal(number: int, found: Proposal, layout: Layout) -> Iterator[Slot]:
     yield layout.at("_timelockIds", number), _number(operation)
     word = found.snapshot | found.about_seats << 48 | found.rejected << 56
     yield layout.at("_gates", number), word
-    for seat in found.objected:
-        yield layout.at("_objected", number, seat), 1
 
 
 CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
