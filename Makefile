@@ -52,15 +52,18 @@ $(STAMPS)/ape: $(STAMPS)/dev $(STAMPS)/node scripts/setup_ape.py
 
 # --- daily work ---------------------------------------------------------------------------------
 
-.PHONY: build demo test lint format
+.PHONY: build page demo test lint format
 build: setup ## Compile the contracts that changed into medtoken/artifacts
 	@$(BIN)/python scripts/build_contracts.py
+
+page: build ## Check and bundle the pages that changed into medtoken/service/static
+	@$(BIN)/python scripts/build_page.py
 
 demo: build ## Run the main job on real files with a private chain; results in build/demo
 	@$(BIN)/medtoken demo --out build/demo $(ARGS)
 
-test: build setup-dev ## Run the fast tests (ARGS="-k name" to choose)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not spark and not e2e" $(ARGS)
+test: build page setup-dev ## Run the fast tests (ARGS="-k name" to choose)
+	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not spark and not e2e and not page" $(ARGS)
 
 .PHONY: powers check-powers
 powers: build setup-dev ## Write docs/powers.md: who may do what after a fresh deployment
@@ -83,14 +86,14 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist
-test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth ## Run every test
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist
+test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
-	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark and not page" $(ARGS)
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: much longer, killing at every step)
-	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth and not spark" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth and not spark and not page" $(ARGS)
 
 test-ape: build setup-dev ## Run the end-to-end flows through Ape
 	@APE_DATA_FOLDER=$(CURDIR)/.build/ape $(BIN)/ape test tests/ape $(ARGS)
@@ -106,6 +109,11 @@ postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on 
 
 test-spark: build spark ## Run the audit's checks on Spark too (Java 17), against DuckDB's results
 	@$(BIN)/pytest -m spark $(ARGS)
+
+test-page: build page setup-dev ## Run the pages in a real browser, on a real chain; pictures in build/page
+	@scripts/setup_page
+	@scripts/setup python page
+	@MEDTOKEN_NEEDS_CHROMIUM=1 $(BIN)/pytest -m page $(ARGS)
 
 test-kubo: build setup-dev kubo ## Run the tests on real IPFS daemons
 	@MEDTOKEN_NEEDS_KUBO=1 $(BIN)/pytest -n $(WORKERS) -m kubo $(ARGS)
@@ -131,7 +139,7 @@ bench-royalty: build setup-dev ## Pay studies of 10, 1,000 and 1,000,000 contrib
 bench-audit: build setup-dev ## Measure how fast events are read, beside web3.py, Ape and cryo, into build/bench/audit.json
 	@$(BIN)/python scripts/bench_audit.py --out build/bench/audit.json $(ARGS)
 
-dist: build ## Build the wheel, with the compiled contracts in it, into dist/
+dist: build page ## Build the wheel, with the compiled contracts and the pages in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@ls -1 dist
 
@@ -144,7 +152,7 @@ lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer ve
 	@for name in bootstrap node dev; do \
 	  echo "==> requirements/$$name.txt"; \
 	  UV_SYSTEM_CERTS=true $(COMPILE) $(UPGRADE) requirements/$$name.in -o requirements/$$name.txt; done
-	@for name in runtime build demo audit spark; do \
+	@for name in runtime build demo audit spark page; do \
 	  echo "==> requirements/$$name.txt"; \
 	  UV_SYSTEM_CERTS=true $(COMPILE) -c requirements/dev.txt requirements/$$name.in -o requirements/$$name.txt; done
 	@echo "==> package-lock.json"
@@ -153,6 +161,7 @@ lock: $(STAMPS)/venv ## Renew the lock files (UPGRADE=--upgrade to take newer ve
 clean: ## Remove what builds and runs made
 	rm -rf build dist .build contracts/.cache .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	rm -f medtoken/artifacts/*.json
+	rm -rf medtoken/service/static
 
 clean-all: clean ## Remove the environments too
 	rm -rf .venv node_modules

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 import uvicorn
@@ -100,29 +101,56 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     record = Deployment.load(deployment)
     node = Node.connect(rpc, chain_id=record.chain_id)
-    suite = Suite(node, record)
     wallet = _relay_wallet(relay_key_file)
+    listening = listen(host, port)
+    url = url_of(listening, host, "https" if tls_certificate else "http")
+    service = service_of(
+        node,
+        record,
+        wallet,
+        hourly=relay_hourly,
+        finality=finality,
+        every=every,
+        limits=Limits(rate=rate, burst=4 * rate),
+    )
+    server = server_of(service, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
+    ready = {"url": url, "relay": wallet.address if wallet else None}
+    click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
+    server.run(sockets=[listening])
+
+
+def service_of(
+    node: Node,
+    record: Deployment,
+    wallet: Wallet | None,
+    *,
+    hourly: int = 20,
+    finality: int = FINALITY,
+    every: float = 1.0,
+    limits: Limits | None = None,
+) -> Service:
+    """The service of a deployment; ``wallet`` pays the gas for what is brought, None brings nothing.
+
+    Raises InsufficientFunds when the wallet has no ether.
+    """
     domain = Domain(record.chain_id, record.address("DataMarket"))
     relay = None
     if wallet is not None:
         if node.balance(wallet.address) == 0:
             raise InsufficientFunds(f"The relay's account {wallet.address} has no ether for gas.")
         relay = Relaying(
-            Relay(suite, wallet),
+            Relay(Suite(node, record), wallet),
             domain,
             is_contract=lambda account: bool(node.code(account)),
-            an_hour=relay_hourly,
+            an_hour=hourly,
         )
-    service = Service(
-        Follower(node, record, MarketBooks, finality=finality),
-        domain,
-        relay=relay,
-        limits=Limits(rate=rate, burst=4 * rate),
-        every=every,
-    )
-    listening = listen(host, port)
-    url = url_of(listening, host, "https" if tls_certificate else "http")
-    server = uvicorn.Server(
+    follower = Follower(node, record, MarketBooks, finality=finality)
+    return Service(follower, domain, relay=relay, limits=limits, every=every)
+
+
+def server_of(service: Service, **more: Any) -> uvicorn.Server:
+    """The HTTP server around a service; ``run`` it on sockets that listen."""
+    return uvicorn.Server(
         uvicorn.Config(
             service.app,
             log_level="warning",
@@ -134,13 +162,9 @@ def serve(
             limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=5,
             h11_max_incomplete_event_size=16 << 10,
-            ssl_certfile=tls_certificate,
-            ssl_keyfile=tls_key,
+            **more,
         )
     )
-    ready = {"url": url, "relay": wallet.address if wallet else None}
-    click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
-    server.run(sockets=[listening])
 
 
 def _relay_wallet(file: str | None) -> Wallet | None:

@@ -1,0 +1,46 @@
+// What the page asks the chain itself, through the wallet's node, and sends to it.
+
+import type { Abi } from "viem";
+import { decodeFunctionResult, encodeFunctionData } from "viem/utils";
+import built from "#built/abi.json";
+import { type Provider, Trouble, request } from "./wallet.ts";
+
+const abi = built.DataMarket as unknown as Abi;
+
+/** What a call of the market is sent as. */
+export const call = (name: string, args: unknown[]): `0x${string}` =>
+  encodeFunctionData({ abi, functionName: name, args });
+
+/** A view's result at the newest block that the wallet's node has. */
+async function view(provider: Provider, market: string, name: string, ...args: unknown[]): Promise<unknown> {
+  const data = await request<`0x${string}`>(provider, "eth_call", { to: market, data: call(name, args) }, "latest");
+  return decodeFunctionResult({ abi, functionName: name, data });
+}
+
+/** What an account has earned and not withdrawn, as the market's own storage says (`earnings_word`). */
+export async function earned(provider: Provider, market: string, account: string): Promise<{ amount: bigint; nonce: bigint; block: number }> {
+  const block = Number(await request<string>(provider, "eth_blockNumber"));
+  const word = (await view(provider, market, "earnings_word", account)) as bigint;
+  return { amount: word & ((1n << 128n) - 1n), nonce: (word >> 128n) & ((1n << 64n) - 1n), block };
+}
+
+/** When a consent was revoked, unix seconds; zero when it was not (`consent_word`). */
+export async function revokedAt(provider: Provider, market: string, consent: string): Promise<number> {
+  const word = (await view(provider, market, "consent_word", consent)) as bigint;
+  return Number((word >> 200n) & ((1n << 40n) - 1n));
+}
+
+/** Send a transaction from the wallet and wait for its block. What would revert is not sent. */
+export async function send(provider: Provider, from: string, to: string, data: string): Promise<number> {
+  await request(provider, "eth_call", { from, to, data }, "latest");
+  const hash = await request<string>(provider, "eth_sendTransaction", { from, to, data });
+  for (let tries = 0; tries < 600; tries++) {
+    const receipt = await request<{ status: string; blockNumber: string } | null>(provider, "eth_getTransactionReceipt", hash);
+    if (receipt) {
+      if (Number(receipt.status) !== 1) throw new Trouble("wallet.failed", { said: hash });
+      return Number(receipt.blockNumber);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+  throw new Trouble("wallet.slow");
+}

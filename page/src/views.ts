@@ -1,0 +1,140 @@
+// What more than one page shows: records, earnings, withdrawals.
+
+import { earned } from "./chain.ts";
+import { type Fields, PERMISSIONS, regionName, renderWithdrawal } from "./messages.ts";
+import type { Earnings, Outcome, RecordState, Use } from "./service.ts";
+import { post } from "./service.ts";
+import { type Session, attempt, refresh, say, sentence } from "./shell.ts";
+import { type Point, button, chart, facts, h, hex, moment, more, tag } from "./ui.ts";
+import { sign } from "./wallet.ts";
+import { code, day, maybe, money, number, several, size, t } from "./words.ts";
+
+export const region = (number: number): string => {
+  const name = regionName(number);
+  return name ? code("region", name) : `UN M49 ${number}`;
+};
+
+export const kind = (number: number): string => maybe(`kind.${number}`) ?? String(number);
+
+/** What a licence is for, and what its holder undertook. */
+export function purposesOf(use: Use): HTMLElement[] {
+  const words = (wanted: boolean): string[] =>
+    use.purposes.filter((one) => one in PERMISSIONS === wanted).map((one) => code("duo", one));
+  const conditions = words(false);
+  return [
+    h("p", {}, t("uses.purposes", { purposes: several(words(true)) })),
+    ...(conditions.length ? [h("p", {}, t("consents.conditions", { conditions: several(conditions) }))] : []),
+  ];
+}
+
+export function outcome(one: Outcome): HTMLElement {
+  return h("li", {}, t("outcome.line", {
+    what: code("outcome", String(one.kind)), time: day(one.at.time), statement: one.statement.slice(0, 18),
+  }));
+}
+
+/** A record's state; one that can be licensed had its quality checked. */
+export const recordTag = (record: RecordState): HTMLElement => tag(record.state === "live" ? "checked" : record.state);
+
+/** What is known of a record, before what one may do with it. */
+export function recordFacts(record: RecordState): Node[] {
+  const scores = record.scores;
+  const names = ["volume", "completeness", "timeliness", "accuracy", "annotation", "traceability"] as const;
+  return [
+    h("p", {}, t("records.kept", { custodian: t("hospital.number", { number: record.custodian.number }), size: size(record.size), time: day(record.registered.time) })),
+    scores
+      ? h("p", { class: "quality" }, h("meter", { min: 0, max: 100, value: scores.dvi, "aria-label": t("records.quality", { dvi: scores.dvi }) }), t("records.quality", { dvi: scores.dvi }))
+      : h("p", {}, t("records.unattested")),
+    more(`why-${record.record}`, scores ? t("records.quality-why") : t("app.details"),
+      scores && facts(names.map((name) => [t(`score.${name}`), String(scores[name])])),
+      scores && record.attester && h("p", {}, t("records.attested", { attester: record.attester.number, day: day(scores.day * 86_400) })),
+      facts([
+        [t("records.tier"), code("tier", String(record.tier))],
+        [t("records.region"), region(record.region)],
+        [t("records.where"), h("code", { class: "long" }, record.cid)],
+        [t("records.id"), h("code", { class: "long" }, record.record)],
+      ])),
+  ];
+}
+
+let verdict: { key: string; node: HTMLElement } | null = null;
+
+/** An amount asked of the chain itself, through the wallet, beside what the service said. */
+function checked(session: Session, told: Earnings): HTMLElement {
+  const key = `${told.account} ${told.earned} ${told.block.hash}`;
+  if (verdict?.key === key) return verdict.node;
+  const node = h("p", { id: "verdict", class: "quiet" }, t("earnings.checking"));
+  verdict = { key, node };
+  earned(session.provider, session.info.contracts.DataMarket!, told.account).then(
+    (found) => {
+      const same = found.amount === BigInt(told.earned);
+      node.className = same ? "good" : "bad";
+      node.textContent = same
+        ? t("earnings.checked", { block: found.block })
+        : t("earnings.differs", { block: found.block, amount: money(found.amount) });
+    },
+    (error) => {
+      node.className = "bad";
+      node.textContent = sentence(error);
+      verdict = null;
+    },
+  );
+  return node;
+}
+
+function points(told: Earnings): Point[] {
+  let total = BigInt(told.total) - told.credits.reduce((sum, credit) => sum + BigInt(credit.amount), 0n);
+  return told.credits.map((credit) => {
+    total += BigInt(credit.amount);
+    return { time: credit.at.time, total };
+  });
+}
+
+async function withdraw(session: Session, told: Earnings): Promise<void> {
+  const message: Fields = {
+    account: told.account,
+    to: told.account,
+    amount: told.earned,
+    nonce: String(told.nonce),
+    deadline: String(session.info.block.time + 3600),
+  };
+  const domain = { chainId: session.info.chain_id, market: session.info.contracts.DataMarket! };
+  await attempt(async () => {
+    say(`${t("earnings.withdrawing")} ${renderWithdrawal(message)}`);
+    const signature = await sign(session.provider, session.account, "Withdrawal", message, domain);
+    say(t("grant.bringing"));
+    const paid = await post<{ amount: string }>("/v1/relay/withdrawals", { message, signature });
+    await refresh(true);
+    say(t("earnings.withdrawn", { amount: money(paid.amount) }));
+  });
+}
+
+/** An account's earnings: now, over time, by record, and out. */
+export function earningsView(session: Session, told: Earnings): Node[] {
+  const tile = (label: string, amount: string, id: string): HTMLElement =>
+    h("div", { class: "tile" }, h("span", {}, label), h("data", { id, value: amount }, `${money(amount)} DUT`));
+  const table = (head: string[], rows: (Node | string)[][]): HTMLElement =>
+    h("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": head.join(", ") }, h("table", {},
+      h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
+      h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell)))))));
+  const some = BigInt(told.earned) > 0n;
+  return [
+    h("h1", {}, t("earnings.title")),
+    h("section", { class: "card" },
+      h("div", { class: "tiles" },
+        tile(t("earnings.now"), told.earned, "earned"), tile(t("earnings.soon"), told.unsettled, "unsettled"),
+        tile(t("earnings.total"), told.total, "total"), tile(t("earnings.out"), told.withdrawn, "withdrawn")),
+      checked(session, told),
+      some && button(t("earnings.withdraw"), () => withdraw(session, told), { class: "primary", id: "withdraw" }),
+      some && h("p", { class: "quiet" }, t("earnings.withdraw-hint"))),
+    h("section", { class: "card" }, h("h2", {}, t("earnings.over-time")), chart(points(told)),
+      told.credits.length > 0 && more("credits", t("earnings.history"), table(
+        [t("earnings.date"), t("earnings.part"), t("earnings.record"), t("earnings.amount"), t("earnings.block")],
+        [...told.credits].reverse().map((c) => [moment(c.at.time), code("part", c.part), hex(c.record), money(c.amount), number(c.at.block)])))),
+    Object.keys(told.by_record).length > 0 && h("section", { class: "card" }, h("h2", {}, t("earnings.by-record")),
+      table([t("earnings.record"), t("earnings.amount")], Object.entries(told.by_record).map(([id, amount]) => [hex(id), money(amount)]))),
+    told.payouts.length > 0 && h("section", { class: "card" }, h("h2", {}, t("earnings.payouts")),
+      table([t("earnings.date"), t("earnings.amount"), t("earnings.block")],
+        [...told.payouts].reverse().map((p) => [moment(p.at.time), money(p.amount), number(p.at.block)]))),
+  ].filter((one): one is HTMLElement => one !== false);
+}

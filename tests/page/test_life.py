@@ -1,0 +1,168 @@
+"""The whole life of a consent, by a patient with a wallet and no ether, on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.pages import Person, ServiceProcess, serving
+from support.stage import Stage
+
+from medtoken.errors import ConsentRefused, KeyRefused
+from medtoken.formats import Format
+from medtoken.messages import DUT, Consent
+from medtoken.vocabulary import Form
+
+pytestmark = pytest.mark.page
+
+
+def grant(person: Person, record: bytes, *, floor: str = "50") -> str:
+    """Consent to pharma, not commercially, everything; the consent's id."""
+    page = person.page
+    person.tab("records")
+    page.locator(f'[data-record="0x{record.hex()}"] a.button').click()
+    page.locator('input[name="who"][value="research"]').uncheck()
+    page.locator('input[name="who"][value="pharma"]').check()
+    page.locator("#conditions summary").click()
+    page.locator('input[name="condition"][value="NCU"]').uncheck()
+    page.locator('input[name="condition"][value="NPUNCU"]').check()
+    page.locator("#fields").select_option("all")
+    page.locator("#region").select_option("TW")
+    page.locator("#floor").fill(floor)
+    page.locator("#check").click()
+    person.shows("In one sentence")
+    page.locator("#exact summary").click()
+    page.locator("#sign").click()
+    person.shows("In force since block", "main")
+    return str(page.locator("article[data-consent]").first.get_attribute("data-consent"))
+
+
+def test_see_consent_earn_withdraw_and_take_back(
+    stage: Stage, someone: Callable[..., Person], service: ServiceProcess, tmp_path: Path
+) -> None:
+    record = stage.record()
+    patient = someone(stage.patient_wallet)
+    patient.open()
+    patient.shows("Genomic sample")
+    patient.axe()
+    patient.fits()
+    patient.shot("records-360")
+
+    # The page shows the exact words that are signed, and the wallet signs what they are about.
+    consent = bytes.fromhex(grant(patient, record)[2:])
+    signed = patient.wallet.signed[-1]
+    assert signed["domain"]["verifyingContract"] == stage.suite.market.address
+    terms = stage.suite.market.consent_terms(consent)
+    assert {k: str(v) for k, v in signed["message"].items()} == {
+        k: "0x" + v.hex() if isinstance(v, bytes) else str(v) for k, v in terms.values().items()
+    }
+    assert (terms.patient, terms.records) == (stage.patient.address, record)
+    article = patient.page.locator(f'[data-consent="0x{consent.hex()}"]')
+    article.locator("details summary").click()
+    assert article.locator(".exact").inner_text() == terms.render()
+    patient.axe()
+    patient.fits()
+    patient.shot("consents-360")
+    # It cost the patient nothing.
+    assert stage.chain.node.balance(stage.patient.address) == 0
+
+    # A company buys, opens, uses; the patient sees it, and is paid.
+    stage.licensee.deposit(10_000 * DUT)
+    bought = stage.buy(record, consent, Form.METERED, 10)
+    stage.licensee.use(bought.licence, 9)
+    stage.chain.mine()
+    assert stage.opened(bought, tmp_path / "copy") == stage.files[Format.VCF].read_bytes()
+    patient.tab("uses")
+    patient.shows("9 of 10 units used")
+    patient.shows("They paid 500 DUT")
+    patient.tab("alerts")
+    patient.shows("A licence is near its limit: 9 of 10 units used.")
+    patient.axe()
+    patient.shot("alerts-360")
+    stage.suite.market.settle(stage.chain.cast["relay"], [bought.ref])
+    patient.tab("uses")
+    earned = stage.suite.market.earnings(stage.patient.address).earned
+    patient.shows(f"You earned {earned / DUT:g} DUT")
+    patient.axe()
+    patient.fits()
+    patient.shot("uses-360")
+    patient.tab("earnings")
+    patient.page.locator(f'#earned[value="{earned}"]').wait_for()
+    patient.shows("says the same")
+    patient.axe()
+    patient.fits()
+    patient.shot("earnings-360")
+
+    # Withdrawn by one signature, to the patient's own wallet.
+    patient.page.locator("#withdraw").click()
+    patient.shows("were paid to your wallet", ".said")
+    assert stage.suite.usage.balance(stage.patient.address) == earned
+    patient.page.locator('#earned[value="0"]').wait_for()
+
+    # Taken back: the page names the block, and every later use, purchase and key is refused.
+    patient.tab("consents")
+    patient.page.locator(f"#revoke-0x{consent.hex()}").click()
+    patient.shows("It took effect in block", ".said")
+    at = service.get(f"/v1/consents/0x{consent.hex()}")["revoked"]
+    patient.shows(f"block {at['block']}", ".said")
+    assert stage.suite.market.consent(consent).revoked_at == at["time"]
+    assert stage.suite.market.consent(consent, at["block"] - 1).revoked_at == 0
+    patient.shows("Taken back: in effect since block", "main")
+    patient.shot("revoked-360")
+    with pytest.raises(ConsentRefused):
+        stage.licensee.use(bought.licence, 1)
+    with pytest.raises(ConsentRefused):
+        stage.buy(record, consent)
+    stage.chain.mine()
+    with pytest.raises(KeyRefused):
+        stage.opened(bought, tmp_path / "late")
+
+
+def test_terms_are_changed_by_new_ones_and_the_old_taken_back(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    record = stage.record()
+    old = stage.consent(record)
+    patient = someone(stage.patient_wallet)
+    patient.open("/#consents")
+    page = patient.page
+    page.locator(f'[data-consent="0x{old.hex()}"]').get_by_role("link", name="Change it").click()
+    assert page.locator('input[name="who"][value="pharma"]').is_checked()
+    assert page.locator("#floor").input_value() == "50"
+    page.locator("#floor").fill("60.5")
+    page.locator("#check").click()
+    page.locator("#sign").click()
+    patient.shows("Now take the old ones back", ".said")
+    # The old one's button has the focus: one key takes it back.
+    page.keyboard.press("Enter")
+    patient.shows("It took effect in block", ".said")
+    assert stage.suite.market.consent(old).revoked_at
+    new = str(page.locator("article[data-consent]").first.get_attribute("data-consent"))
+    terms = stage.suite.market.consent_terms(bytes.fromhex(new[2:]))
+    assert isinstance(terms, Consent)
+    assert terms.floorPrice == 605 * DUT // 10
+    assert terms.licensees == stage.suite.market.consent_terms(old).licensees
+
+
+def test_a_patient_may_also_send_it_from_the_wallet(
+    stage: Stage, someone: Callable[..., Person], tmp_path: Path
+) -> None:
+    record = stage.record()
+    stage.chain.node.rpc("anvil_setBalance", stage.patient.address, hex(10**18))
+    with serving(stage.chain, tmp_path, relay=False) as alone:
+        patient = someone(stage.patient_wallet, alone.url)
+        patient.open()
+        page = patient.page
+        page.locator(f'[data-record="0x{record.hex()}"] a.button').click()
+        page.locator("#check").click()
+        page.locator("#sign").click()
+        patient.shows("brings nothing to the chain", ".trouble")
+        page.locator("#send-direct").click()
+        patient.shows("In force since block", ".said")
+        consent = str(page.locator("article[data-consent]").first.get_attribute("data-consent"))
+        page.locator(f"#revoke-{consent}").click()
+        page.locator("#send-direct").click()
+        patient.shows("It took effect in block", ".said")
+        assert stage.suite.market.consent(bytes.fromhex(consent[2:])).revoked_at
+        page.close()
