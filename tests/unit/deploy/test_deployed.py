@@ -209,14 +209,6 @@ def test_nobody_reaches_the_upgrade_through_the_proxy(bare: World, name: str) ->
 
 
 @pytest.mark.parametrize("name", PROXIED)
-def test_the_bare_logic_is_locked(bare: World, name: str) -> None:
-    logic = bare.evm.contract(name, _at(bare, name, IMPLEMENTATION))
-    for who in (bare.people.deployer, bare.people.stranger):
-        with reverts("initializer: done before"):
-            logic.initialize(*_initialization(name), sender=who)
-
-
-@pytest.mark.parametrize("name", PROXIED)
 def test_a_stranger_cannot_initialise_a_proxy_of_the_logic(bare: World, name: str) -> None:
     arguments = _logic_arguments(bare, name)
     with reverts("initializer: not the deployer"):
