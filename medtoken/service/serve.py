@@ -138,10 +138,12 @@ def service_of(
     if wallet is not None:
         if node.balance(wallet.address) == 0:
             raise InsufficientFunds(f"The relay's account {wallet.address} has no ether for gas.")
+        # A connection of its own: the other one follows the chain in another thread.
+        sending = Node.connect(node.url, chain_id=record.chain_id)
         relay = Relaying(
-            Relay(Suite(node, record), wallet),
+            Relay(Suite(sending, record), wallet),
             domain,
-            is_contract=lambda account: bool(node.code(account)),
+            is_contract=lambda account: bool(sending.code(account)),
             an_hour=hourly,
         )
     follower = Follower(node, record, MarketBooks, finality=finality)

@@ -6,7 +6,7 @@ import type { ConsentState, Found, Licensee, Offer, Quote } from "./service.ts";
 import { get } from "./service.ts";
 import { type Session, attempt, refresh, say, start, until } from "./shell.ts";
 import { button, command, h, hex, tag } from "./ui.ts";
-import { kind, purposesOf, region } from "./views.ts";
+import { kind, now, purposesOf, region } from "./views.ts";
 import { code, day, either, money, several, t } from "./words.ts";
 
 let standing: Licensee;
@@ -115,7 +115,7 @@ async function buy(session: Session, record: Found, offer: Offer, quote: Quote, 
       record: record.record,
       form: BigInt(form),
       units: form === METERED ? BigInt(units) : 0n,
-      end: BigInt(Math.min(session.info.block.time + days * 86_400, offer.expiry)),
+      end: BigInt(Math.min(now(session) + days * 86_400, offer.expiry)),
       purposes: mask(chosen, PERMISSIONS) | mask(purposes.filter((one) => one in MODIFIERS), MODIFIERS),
       diseases: ZERO,
       urgent: false,
@@ -142,7 +142,7 @@ function drawLicences(): Node[] {
     ...standing.uses.map((use) => h("article", { class: "card", "data-licence": use.licence },
       h("h2", {}, t(`uses.form-${use.form as 1 | 2 | 3}`, { used: use.used, units: use.units }), " ", tag(use.state)),
       ...purposesOf(use),
-      h("p", {}, t("uses.paid", { amount: money(use.paid) }), ". ", t("consents.until", { date: day(use.end) })),
+      h("p", {}, t("uses.paid", { amount: money(use.paid) }), " · ", t("consents.until", { date: day(use.end) })),
       use.state === "running" && h("p", {}, t("licences.open")),
       use.state === "running" && command(`medtoken record open ${use.licence} copy`))),
   ];

@@ -11,7 +11,7 @@ import { type Session, Wrong, attempt, calm, complain, draw, go, refresh, say, s
 import { button, facts, h, hex, moment, more, tag } from "./ui.ts";
 import { sign } from "./wallet.ts";
 import { code, day, either, money, several, t, when } from "./words.ts";
-import { earningsView, kind, outcome, purposesOf, recordFacts, recordTag, region } from "./views.ts";
+import { earningsView, kind, now, outcome, purposesOf, recordFacts, recordTag, region } from "./views.ts";
 
 let records: RecordState[] = [];
 let consents: ConsentState[] = [];
@@ -238,7 +238,6 @@ function takeUp(session: Session, record: RecordState, data: FormData): { id: st
   if (!(share >= 7000 && share <= 8000)) return { id: "share", text: t("grant.bad-share") };
   if (!(Number.isInteger(days) && days >= 1 && days <= 3650)) return { id: "days", text: t("grant.bad-days") };
   const nonce = crypto.getRandomValues(new Uint8Array(32));
-  const now = session.info.block.time;
   draft!.terms = {
     patient: record.owner,
     records: record.record,
@@ -250,9 +249,9 @@ function takeUp(session: Session, record: RecordState, data: FormData): { id: st
     tier: String(Math.max(record.tier, 2)),
     patientShare: String(share),
     floorPrice: floor.toString(),
-    expiry: String(now + days * 86_400),
+    expiry: String(now(session) + days * 86_400),
     nonce: BigInt(`0x${[...nonce].map((byte) => byte.toString(16).padStart(2, "0")).join("")}`).toString(),
-    deadline: String(now + 3_600),
+    deadline: String(now(session) + 3_600),
   };
   return null;
 }
@@ -350,9 +349,9 @@ function drawUses(): Node[] {
             : t("uses.anonymous"),
           use.who.account && hex(use.who.account), " ", tag(use.state)),
         ...purposesOf(use),
-        h("p", {}, t(`uses.form-${use.form as 1 | 2 | 3}`, { used: use.used, units: use.units }), ". ",
-          t("uses.bought", { time: when(use.bought.time) }), ". ",
-          use.last_used ? t("uses.last", { time: when(use.last_used.time) }) : t("uses.never"), "."),
+        h("p", {}, t(`uses.form-${use.form as 1 | 2 | 3}`, { used: use.used, units: use.units })),
+        h("p", { class: "quiet" }, t("uses.bought", { time: when(use.bought.time) }), " · ",
+          use.last_used ? t("uses.last", { time: when(use.last_used.time) }) : t("uses.never")),
         h("p", { class: "money" }, h("span", {}, t("uses.paid", { amount: money(use.paid) })), " · ",
           h("strong", {}, t("uses.mine", { amount: money(use.earned) }))),
         BigInt(use.refund) > 0n && h("p", {}, t("uses.refund", { amount: money(use.refund) })),

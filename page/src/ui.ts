@@ -59,11 +59,11 @@ export const tag = (state: string): HTMLElement => h("span", { class: `tag ${sta
 export interface Point { time: number; total: bigint }
 
 /** Earnings over time: a line of steps, with words for whoever does not see it. */
-export function chart(points: Point[]): SVGElement | HTMLElement {
+export function chart(points: Point[]): HTMLElement {
   const first = points[0];
   const last = points.at(-1);
   if (!first || !last) return h("p", { class: "quiet" }, t("earnings.none"));
-  const [width, height, left, bottom, top] = [640, 220, 8, 26, 22];
+  const [width, height, left, bottom, top] = [640, 220, 4, 4, 8];
   const span = Math.max(last.time - first.time, 1);
   const most = last.total || 1n;
   const x = (time: number): number => left + ((time - first.time) / span) * (width - 2 * left);
@@ -75,15 +75,19 @@ export function chart(points: Point[]): SVGElement | HTMLElement {
   const label = t("earnings.chart", {
     first: money(first.total), from: day(first.time), last: money(last.total), to: day(last.time),
   });
-  return s(
-    "svg",
-    { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
-    s("path", { class: "area", d: area }),
-    s("line", { class: "axis", x1: left, x2: width - left, y1: height - bottom, y2: height - bottom }),
-    s("path", { class: "line", d: path }),
-    s("text", { x: left, y: height - 6 }, day(first.time)),
-    s("text", { x: width - left, y: height - 6, "text-anchor": "end" }, day(last.time)),
-    s("text", { x: width - left, y: 14, "text-anchor": "end" }, `${money(last.total)} DUT`),
+  // Words stand beside the picture: inside it a small screen would shrink them.
+  return h(
+    "figure",
+    {},
+    s(
+      "svg",
+      { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label },
+      s("path", { class: "area", d: area }),
+      s("line", { class: "axis", x1: left, x2: width - left, y1: height - bottom, y2: height - bottom }),
+      s("path", { class: "line", d: path }),
+    ),
+    h("p", { class: "ends", "aria-hidden": "true" },
+      h("span", {}, day(first.time)), h("span", {}, `${day(last.time)}: ${money(last.total)} DUT`)),
   );
 }
 

@@ -14,6 +14,9 @@ export const region = (number: number): string => {
   return name ? code("region", name) : `UN M49 ${number}`;
 };
 
+/** The time, unix seconds: a chain on which nothing happens for long has an old newest block. */
+export const now = ({ info }: Session): number => Math.max(info.block.time, Math.floor(Date.now() / 1000));
+
 export const kind = (number: number): string => maybe(`kind.${number}`) ?? String(number);
 
 /** What a licence is for, and what its holder undertook. */
@@ -96,7 +99,7 @@ async function withdraw(session: Session, told: Earnings): Promise<void> {
     to: told.account,
     amount: told.earned,
     nonce: String(told.nonce),
-    deadline: String(session.info.block.time + 3600),
+    deadline: String(now(session) + 3600),
   };
   const domain = { chainId: session.info.chain_id, market: session.info.contracts.DataMarket! };
   await attempt(async () => {
