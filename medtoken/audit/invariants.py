@@ -202,6 +202,14 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
             assets.held,
             usage.balances.get(assets.desk, 0) - usage.gifts.get(assets.desk, 0),
         ),
+        *(
+            _Sum(6, rule, text, book.held, balance - usage.gifts.get(book.address, 0))
+            for rule, text, book in (
+                ("R23", "DUT of the breach cover in the books: pool and credits", ledger.cover),
+                ("R22", "DUT of the compensation fund: what is kept, and credits", ledger.fund),
+            )
+            for balance in (usage.balances.get(book.address, 0),)
+        ),
         _Sum(6, "R3", "what assets withdrew from the market, and booked", *assets.sold),
         _Sum(
             7,
@@ -315,7 +323,9 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
         f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies; "
         f"the disputes hold {ledger.disputes.held} of stakes, bonds and credits; the asset desk holds "
-        f"{ledger.assets.held} of lineages and credits",
+        f"{ledger.assets.held} of lineages and credits; the breach cover holds {ledger.cover.held}, "
+        f"{ledger.cover.pool} of them in its pool, and the compensation fund {ledger.fund.held}, "
+        f"{ledger.fund.kept} of them kept",
         7: f"{state.reads} values on the chain at block {state.block} are what {ledger.events} events "
         "give",
     }

@@ -23,6 +23,7 @@ from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, T
 from medtoken.audit.books.governor import GovernorBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
+from medtoken.audit.books.protection import CoverBook, FundBook
 from medtoken.audit.books.registry import RegistryBook
 from medtoken.audit.books.research import ChargingTill, ResearchBook, ResearchTokenBook
 from medtoken.audit.books.rewards import BadgeBook, RewardsBook
@@ -47,7 +48,15 @@ class Ledger:
         vault = addresses["RoyaltyVault"]
         rewards, disputes = addresses["Rewards"], addresses["QualityDisputes"]
         self.usage = UsageBook(
-            self.journal, market, treasury, vault, rewards, disputes, addresses["AssetDesk"]
+            self.journal,
+            market,
+            treasury,
+            vault,
+            rewards,
+            disputes,
+            addresses["AssetDesk"],
+            addresses["BreachCover"],
+            addresses["CompensationFund"],
         )
         self.contribution = ContributionBook(self.journal, addresses["RecordRegistry"])
         self.registry = RegistryBook(self.journal, self.contribution)
@@ -109,6 +118,10 @@ class Ledger:
             self.market,
             self.institution_tokens,
         )
+        self.cover = CoverBook(self.journal, addresses["BreachCover"], self.usage, self.registry)
+        self.fund = FundBook(
+            self.journal, addresses["CompensationFund"], self.usage, self.registry, self.market
+        )
         self._books: dict[str, Book] = {
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
@@ -130,6 +143,8 @@ class Ledger:
             "QualityDisputes": self.disputes,
             "InstitutionToken": self.institution_tokens,
             "AssetDesk": self.assets,
+            "BreachCover": self.cover,
+            "CompensationFund": self.fund,
             "AccessManager": self.access,
             # Before the timelock's own book forgets what it called.
             "MedGovernor": self.governor,
@@ -165,6 +180,8 @@ class Ledger:
             *self.rewards.accounts,
             *self.disputes.credits,
             *self.assets.accounts,
+            *self.cover.balances,
+            *self.fund.balances,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -220,6 +237,8 @@ class Ledger:
             "storage": self.storage.as_dict(),
             "disputes": self.disputes.as_dict(),
             "assets": self.assets.as_dict(),
+            "cover": self.cover.as_dict(),
+            "fund": self.fund.as_dict(),
             "it": self.institution_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),

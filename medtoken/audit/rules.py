@@ -33,6 +33,9 @@ BONDS = (10**18, 100_000 * 10**18)  # of a challenge (R7)
 DISPUTE_WINDOWS = (86_400, 90 * 86_400)
 LINEAGE_SHARES = (500, 5_000)  # of an asset's provider part (R3)
 LINEAGE_WINDOWS = (86_400, 90 * 86_400)  # in which a wrong lineage can be taken back
+COVER = 40  # premiums that a policy of the breach cover pays at most (R23)
+COVER_TERMS = (30 * 86_400, 366 * 86_400)  # seconds
+CURATION, HARMED = 4_000, 3_000  # bps of a contribution: custodian, patient; the rest is kept (R22)
 OWNER_SHARE = 8_000  # of an asset's provider part that its account earns
 REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
 LEAST_UNITS = 10  # at the reference price: less in a week counts as no demand (R13)
@@ -340,3 +343,14 @@ def permits(allowed: int, allowed_diseases: bytes, asked: int, asked_diseases: b
     elif purpose != _BIT["GRU"]:
         return False
     return bool(allowed & enough)
+
+
+def covered(granted: int, premium: int, paid: int, pool: int) -> int:
+    """Base units that a claim is paid of what it was granted: what cover and pool have left (R23)."""
+    return min(granted, premium * COVER - paid, pool)
+
+
+def contribution(amount: int) -> tuple[int, int, int]:
+    """A contribution's parts: custodian, patient, and kept, which has what rounding leaves (R22)."""
+    custodian, patient = amount * CURATION // BPS, amount * HARMED // BPS
+    return custodian, patient, amount - custodian - patient

@@ -317,6 +317,29 @@ def _assets(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at(f"_{name}"), book.parameters[name]
 
 
+def _cover(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.cover
+    for policy, word in book.policies.items():
+        yield layout.at("_policies", policy), word.pack()
+        yield layout.at("_paid", policy), book.paid[policy]
+    for claim, state in book.states.items():
+        yield layout.at("_claims", claim), state
+    yield layout.at("_count"), len(book.policies)
+    yield layout.at("_pool"), book.pool
+    yield layout.at("_term"), book.term
+    yield layout.at("_paused"), book.paused
+    for account, balance in book.balances.items():
+        yield layout.at("payouts._balances", account), balance.pack()
+
+
+def _fund(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.fund
+    yield layout.at("_kept"), book.kept
+    yield layout.at("_paused"), book.paused
+    for account, balance in book.balances.items():
+        yield layout.at("payouts._balances", account), balance.pack()
+
+
 def _research(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     book = ledger.research
     for name in ("seats", "share"):
@@ -397,6 +420,8 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "StorageRewards": _storage_rewards,
     "Rewards": _rewards,
     "QualityDisputes": _disputes,
+    "BreachCover": _cover,
+    "CompensationFund": _fund,
     "AssetDesk": _assets,
     "LicenceView": _statements,
     "ResearchDesk": _research,

@@ -109,6 +109,8 @@ CONTRACTS = (
     "InstitutionToken",
     "AssetAccount",
     "AssetDesk",
+    "BreachCover",
+    "CompensationFund",
 )
 # What a suite may have from its deployment on, or get later (R28).
 OPTIONAL = ("MedGovernor",)

@@ -36,6 +36,7 @@ from medtoken.chain.words import (
     LicenseeWord,
     MarkWord,
     OptionWord,
+    PolicyWord,
     RatesWord,
     SharesWord,
     SupportWord,
@@ -158,6 +159,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _treasury(ledger)
     yield from _disputes(ledger)
     yield from _assets(ledger)
+    yield from _protection(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
     yield from _governor(ledger, now)
@@ -181,6 +183,8 @@ def _usage(ledger: Ledger) -> Iterator[Claim]:
         "Rewards": 3,
         "QualityDisputes": 6,
         "AssetDesk": 6,
+        "BreachCover": 6,
+        "CompensationFund": 6,
     }
     own = {ledger.suite.addresses[purse]: invariant for purse, invariant in purses.items()}
     for account in sorted(ledger.accounts() | set(own)):
@@ -493,6 +497,29 @@ def _assets(ledger: Ledger) -> Iterator[Claim]:
         yield Claim(7, "R3", name, "balanceOf", (account,), tokens.balances.get(account, 0))
     yield Claim(7, "R3", name, "minter", (), tokens.minter)
     yield Claim(7, "R29", name, "authority", (), tokens.authority)
+
+
+def _protection(ledger: Ledger) -> Iterator[Claim]:
+    name, cover = "BreachCover", ledger.cover
+    # One more than is known: nobody was covered in silence.
+    for policy in range(1, len(cover.policies) + 2):
+        word = cover.policies.get(policy, PolicyWord())
+        yield Claim(6, "R23", name, "policy_word", (policy,), packed(word))
+        yield Claim(6, "R23", name, "paid_of", (policy,), cover.paid.get(policy, 0))
+    for claim, state in cover.states.items():
+        yield Claim(6, "R23", name, "claim_state", (claim,), state)
+    yield Claim(6, "R23", name, "books", (), (len(cover.policies), cover.pool))
+    yield Claim(7, "R23", name, "terms", (), (cover.term, cover.paused))
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+    fund = ledger.fund
+    yield Claim(6, "R22", "CompensationFund", "kept", (), fund.kept)
+    yield Claim(7, "R29", "CompensationFund", "paused", (), fund.paused)
+    manager = ledger.suite.addresses["AccessManager"]
+    yield Claim(7, "R29", "CompensationFund", "authority", (), manager)
+    for account in sorted(ledger.accounts()):
+        for contract, rule, book in ((name, "R23", cover), ("CompensationFund", "R22", fund)):
+            balance = book.balances.get(account, EarningsWord())
+            yield Claim(6, rule, contract, "balance_word", (account,), packed(balance))
 
 
 def _access(ledger: Ledger, now: int) -> Iterator[Claim]:

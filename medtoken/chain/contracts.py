@@ -978,15 +978,36 @@ class Source:
         return {"ref": asdict(self.ref), "consent": self.consent.values()}
 
 
-class AssetDesk(_Contract):
-    """Institution assets: their lineage, offers and money (R3)."""
-
-    name = "AssetDesk"
+class PayingContract(_Contract):
+    """One that credits accounts, and pays them out by their signature over Withdrawal."""
 
     @property
     def domain(self) -> Domain:
-        """The EIP-712 domain that withdrawals from the desk bind to."""
+        """The EIP-712 domain that withdrawals from this contract bind to."""
         return Domain(self._node.chain_id, self.address)
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What was credited to an account and not paid out."""
+        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+
+class AssetDesk(PayingContract):
+    """Institution assets: their lineage, offers and money (R3)."""
+
+    name = "AssetDesk"
 
     def terms(self) -> tuple[int, int]:
         """The lineage share of new assets (bps), and the seconds until a roster opens."""
@@ -1017,10 +1038,6 @@ class AssetDesk(_Contract):
     def claimable(self, asset: bytes, licence: bytes) -> int:
         """Base units that a line could claim now."""
         return int(self.read("claimable", asset, licence))
-
-    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
-        """What the desk has credited to an account and not paid out."""
-        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
 
     def stated(self, asset: bytes) -> Lineage:
         """The roster that was stated last. Raises ContractRefused for an unknown asset."""
@@ -1095,19 +1112,6 @@ class AssetDesk(_Contract):
         """Credit the sources of up to 50 joined lines. Anybody may."""
         return self.send(wallet, "claim", asset, [asdict(ref) for ref in refs], key=key)
 
-    def withdraw(
-        self,
-        wallet: Wallet,
-        account: str,
-        to: str,
-        amount: int,
-        deadline: int,
-        signature: bytes,
-        key: str | None = None,
-    ) -> Receipt:
-        """Bring a signed withdrawal to the chain."""
-        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
-
 
 class InstitutionToken(_Contract):
     """Who holds which institution asset (R3); a token's id is its record's, as a number."""
@@ -1125,7 +1129,7 @@ class InstitutionToken(_Contract):
 
 
 # Contracts that credit accounts, and pay out against the account's signature over Withdrawal.
-Purse = DataMarket | RoyaltyVault | AssetDesk
+Purse = DataMarket | RoyaltyVault | PayingContract
 
 
 class PayoutRelay(_Contract):

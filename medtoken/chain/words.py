@@ -252,6 +252,18 @@ class SupportWord(Word):
 
 
 @dataclass(frozen=True)
+class PolicyWord(Word):
+    """``policy_word``: what a premium covers (R23)."""
+
+    custodian: int = 0  # institution's number; zero is no policy
+    since: int = 0  # unix seconds
+    until: int = 0
+    premium: int = 0  # base units
+
+    layout = (("custodian", 20), ("since", 40), ("until", 40), ("premium", 128))
+
+
+@dataclass(frozen=True)
 class BudgetWord(Word):
     """``budget_word``: what somebody may spend of the reserve (R16). Base units and seconds."""
 

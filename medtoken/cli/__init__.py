@@ -21,7 +21,9 @@ _INTERRUPTED = 130
 _COMMANDS = (
     "asset",
     "audit",
+    "compensation",
     "consent",
+    "cover",
     "demo",
     "deploy",
     "devnet",

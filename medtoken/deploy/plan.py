@@ -133,6 +133,7 @@ class Params:
     dispute_window: int
     asset: tuple[int, int]  # lineage share in bps, seconds until a roster opens
     research: tuple[int, int, tuple[int, ...]]  # seats, share in bps, base units of RT by kind
+    cover_term: int  # seconds that a premium of the breach cover covers
     # base units of DUT that the reserve may give in a period, the seconds of it, and those of all periods
     research_budget: tuple[int, int, int]
     governor: Mapping[str, int]  # the rules of the governor
@@ -203,6 +204,7 @@ def load_params(
             bond=int(data["disputes"]["bond"]),
             dispute_window=int(data["disputes"]["window"]),
             asset=(int(data["asset"]["share"]), int(data["asset"]["challenge_window"])),
+            cover_term=int(data["cover"]["term"]),
             research=(
                 int(data["research"]["seats"]),
                 int(data["research"]["share"]),
@@ -383,6 +385,23 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=params.asset,
         ),
+        Create(
+            "BreachCover",
+            (deployer, Ref("AccessManager"), Ref("UsageToken"), Ref("RecordRegistry")),
+            proxied=True,
+            initialize=(params.cover_term,),
+        ),
+        Create(
+            "CompensationFund",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("UsageToken"),
+                Ref("RecordRegistry"),
+                Ref("DataMarket"),
+            ),
+            proxied=True,
+        ),
         Create("PayoutRelay", ()),
         *_wiring(params),
         *(() if params.operator else _governed(params, deployer)),
@@ -447,6 +466,8 @@ def _wiring(params: Params) -> Iterator[Step]:
         "QualityDisputes",
         "AssetDesk",
         "ResearchDesk",
+        "BreachCover",
+        "CompensationFund",
     )
     for contract in purses:
         yield Call(

@@ -30,7 +30,9 @@ class Role(IntEnum):
     REGULATOR = 12  # declares public-health emergencies
     DESK = 13  # contracts that sell in other forms: auctions, baskets
     PRODUCTS = 14  # attests sales and milestones of products
-    COUNCIL = 15  # cancels rosters that are wrong, corrects what is due, attests feedback
+    COUNCIL = (
+        15  # cancels rosters that are wrong, corrects what is due, attests feedback, decides claims
+    )
     ARBITRATOR = 16  # decides challenges of attested quality
     DISPUTES = 17  # puts what was decided into the registry
     TECHNICAL = 18  # the council's technical seats: verify outcomes
@@ -91,6 +93,13 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "AssetDesk": {
         "cancel": Role.COUNCIL,
     },
+    "BreachCover": {
+        "decide_claim": Role.COUNCIL,
+        "pause": Role.GUARDIAN,
+    },
+    "CompensationFund": {
+        "pause": Role.GUARDIAN,
+    },
     "QualityDisputes": {
         "resolve": Role.ARBITRATOR,
         "pause": Role.GUARDIAN,
@@ -109,7 +118,7 @@ PROPOSER, CANCELLER, EXECUTOR = (
 
 # Roles that contracts hold, beside what the parameters give to people.
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
-    Role.ADMISSION: ("DataMarket", "RoyaltyVault", "AssetDesk"),
+    Role.ADMISSION: ("DataMarket", "RoyaltyVault", "AssetDesk", "BreachCover", "CompensationFund"),
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
     Role.DESK: ("AuctionHouse", "BasketDesk", "ResearchDesk"),
     Role.REDEMPTION: ("Rewards",),

@@ -645,6 +645,78 @@ class Disputes(Satellite):
             yield ("QualityDisputes", "credit_of", account), self.credits[account]
 
 
+# -------------------------------------------------------------------------------- protection (R22, R23)
+
+
+@dataclass
+class Policy:
+    custodian: int
+    left: int  # of forty premiums
+
+
+class Cover(Payouts):
+    """R23: one pool of premiums; a claim takes what was granted, if its policy and the pool have it."""
+
+    name = "BreachCover"
+    QUIET = ("make_claim", "set_term", "pause", "unpause")
+
+    def __init__(self, model: Everything, address: str) -> None:
+        super().__init__(model, address)
+        self.pool = 0
+        self.policies: list[Policy] = []
+
+    @property
+    def owes(self) -> int:
+        return self.pool + sum(self.credits.values())
+
+    def pay_premium(self, sender: str, amount: int) -> None:
+        self._take(sender, amount)
+        self.pool += amount
+        self.policies.append(Policy(self.model.registry.numbers[sender], 40 * amount))
+
+    def decide_claim(self, sender: str, given: dict[str, Any], granted: int, reason: bytes) -> None:
+        policy = self.policies[given["policy"] - 1]
+        paid = sorted((granted, policy.left, self.pool))[0]
+        policy.left -= paid
+        self.pool -= paid
+        self.credits[self.model.registry.account(policy.custodian)] += paid
+
+    def state(self, accounts: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        yield from super().state(accounts)
+        yield (self.name, "books"), (len(self.policies), self.pool)
+
+
+class Fund(Payouts):
+    """R22: 40 % custodian, 30 % patient, the rest kept until the timelock gives it to who was harmed."""
+
+    name = "CompensationFund"
+    QUIET = ("pause", "unpause")
+
+    def __init__(self, model: Everything, address: str) -> None:
+        super().__init__(model, address)
+        self.kept = 0
+
+    @property
+    def owes(self) -> int:
+        return self.kept + sum(self.credits.values())
+
+    def pay(self, sender: str, ref: Ref, amount: int) -> None:
+        self._take(sender, amount)
+        owner, custodian, _ = self.model.registry.parties(ref.record)
+        parts = part(amount, 4, 10), part(amount, 3, 10)
+        self.credits[custodian] += parts[0]
+        self.credits[owner] += parts[1]
+        self.kept += amount - sum(parts)
+
+    def compensate(self, sender: str, account: str, amount: int, reason: bytes) -> None:
+        self.kept -= amount
+        self.credits[account] += amount
+
+    def state(self, accounts: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        yield from super().state(accounts)
+        yield (self.name, "kept"), self.kept
+
+
 # -------------------------------------------------------------------------------- incentives (R5, R25, R26)
 
 
@@ -747,7 +819,10 @@ class Everything(Model):
         self.registry = Judged(self, params.coefficients, params.min_quality)
         at = addresses.__getitem__
         self.treasury = Reserve(self, at("Treasury"), params.ceiling, params.burn_share)
-        for name in ("QualityDisputes", "RoyaltyVault", "AssetDesk", "Rewards", "ResearchDesk"):
+        for name in (
+            *("QualityDisputes", "RoyaltyVault", "AssetDesk", "Rewards", "ResearchDesk"),
+            *("BreachCover", "CompensationFund"),
+        ):
             self.dut.standing[at(name)] |= self.dut.PROTOCOL
         for owner, spender in (
             ("RoyaltyVault", "Treasury"),
@@ -762,6 +837,8 @@ class Everything(Model):
             "ResearchDesk": Research(self, at("ResearchDesk"), seats, outcomes),
             "RoyaltyVault": Royalties(self, at("RoyaltyVault"), params.royalty_rate),
             "AssetDesk": Assets(self, at("AssetDesk"), params.asset[0]),
+            "BreachCover": Cover(self, at("BreachCover")),
+            "CompensationFund": Fund(self, at("CompensationFund")),
             "QualityDisputes": Disputes(self, at("QualityDisputes"), params.bond),
             "Rewards": Rewards(self, at("Rewards"), params.donation),
             "StorageRewards": Storage(self, at("StorageRewards"), params.storage["samples"]),

@@ -49,6 +49,7 @@ EXTRA = (
     *("ceiling", "window", "agreement", "reference", "destroy", "correct", "recover", "extreme"),
     *("burn", "fund", "issue", "pause", "voucher", "voucher", "pay"),
     *("basket", "auction", "asset", "asset", "research", "research", "dispute", "dispute"),
+    *("breach", "breach", "contribute", "contribute"),
 )
 SCORES = (40, 0, 95, 1)  # what a challenger claims of the DVI; 0 that nothing can be attested
 
@@ -60,6 +61,11 @@ def stage() -> Research:
         w = Research()
     told(w).books = Books(w)
     furnish(w)
+    for who in (w.people.custodian, w.people.other_custodian):
+        w.admit(who)
+        w.fund(who, 10_000 * DUT)
+        w.dut.approve(w.cover.address, HUGE, sender=who)
+    w.dut.approve(w.compensation.address, HUGE, sender=w.people.licensee)
     for who in (w.people.attester, w.people.other_licensee):
         w.admit(who)
         w.fund(who, 10_000 * DUT)
@@ -81,6 +87,7 @@ class Everybody(Coalition):
         self.makers: list[Maker] = []
         self.supported: list[dict[str, Any]] = []
         self.disputed: list[tuple[bytes, dict[str, Any]]] = []
+        self.policies: list[tuple[int, Actor]] = []
 
     def store(self, a: int, b: int) -> None:
         with self.perhaps():
@@ -298,6 +305,35 @@ class Everybody(Coalition):
             w.disputes.withdraw(sender=p.other_licensee)
         w.accredit(p.attester, 4)
 
+    def breach(self, a: int, b: int) -> None:
+        """R23: a custodian is covered, and claims; the council grants all, a part, or nothing."""
+        w, p = self.w, self.w.people
+        who = self.custodians[b % 2]
+        with self.perhaps():
+            amount = (0, 1, (a + 1) * DUT)[b % 3]
+            self.policies.append((int(w.cover.pay_premium(amount, sender=who)), who))
+        if self.policies:
+            policy, owner = self._pick(self.policies, a)
+            claim = w.breach(policy, (a % 50 + 1) * DUT)
+            with self.perhaps():
+                w.cover.make_claim(claim, sender=(owner, who)[b % 5 == 0])
+            granted = (claim["amount"], claim["amount"] // 3, 0, HUGE)[b % 4]
+            with self.perhaps():
+                w.cover.decide_claim(claim, granted, w.fresh("finding"), sender=p.council)
+
+    def contribute(self, a: int, b: int) -> None:
+        """R22: a licensee pays in for what it uses; what is kept goes to who was harmed."""
+        w, ref = self.w, self._pick(self.refs, a)
+        if ref is not None:
+            with self.perhaps():
+                amount = (0, a, (a + 1) * DUT + b)[b % 3]
+                w.compensation.pay(ref, amount, sender=self.licensee)
+        kept = int(w.compensation.kept())
+        if kept and b % 4 == 0:
+            whom, amount = self._pick(self.patients, b), (kept, kept // 2, kept + 1)[a % 3]
+            with self.perhaps():
+                w.as_timelock(w.compensation, "compensate", whom, amount, w.fresh("finding"))
+
     def fund(self, a: int, b: int) -> None:
         with self.perhaps():
             self.rewards.rewards.fund((a + 1) * DUT, sender=self.w.people.other_licensee)
@@ -363,7 +399,7 @@ class Everybody(Coalition):
             self.claim(self.studies.index(study), 0)
         self.agreed()
         for who in everybody:
-            for place in (w.market, self.vault, w.assets, w.disputes):
+            for place in (w.market, self.vault, w.assets, w.disputes, w.cover, w.compensation):
                 self.take_out(who, place)
             if w.deposit_of(who):
                 w.license(who)
@@ -393,7 +429,7 @@ class Everybody(Coalition):
             staked = int(place.stake_of(w.number(who))) if w.number(who) else 0
             if staked:
                 place.unstake(staked, sender=who)
-        if place in (self.vault, w.assets):
+        if place in (self.vault, w.assets, w.cover, w.compensation):
             word = EarningsWord.unpack(int(place.balance_word(who)))
             if word.earned:
                 message = Withdrawal(str(who), str(who), word.earned, word.nonce, w.now + DAY)
@@ -451,6 +487,8 @@ OFTEN = {
         "AssetDesk": "AssetCreated AssetOffered AssetEarned LineageClaimed",
         "ResearchDesk": "OutcomeRewarded LicenceSupported SupportReleased",
         "QualityDisputes": "StakeChanged ChallengeOpened ChallengeResolved ChallengeLapsed CreditWithdrawn",
+        "BreachCover": "PremiumPaid ClaimMade ClaimDecided Withdrawn",
+        "CompensationFund": "ContributionPaid Compensated Withdrawn",
         "UsageToken": "Issued Redeemed StandingChanged",
     }.items()
     for event in events.split()
@@ -465,7 +503,10 @@ def test_the_whole_suite_in_one_history() -> None:
 def test_a_balance_that_the_calls_do_not_explain_is_noticed() -> None:
     """W0 would be seen to fail: in a token, in the market, and in each contract with money of its own."""
     world = stage()
-    for name in ("UsageToken", "GovernanceToken", "RoyaltyVault", "AssetDesk", "QualityDisputes"):
+    for name in (
+        *("UsageToken", "GovernanceToken", "RoyaltyVault", "AssetDesk", "QualityDisputes"),
+        *("BreachCover", "CompensationFund"),
+    ):
         with world.evm.anchor():
             everybody, books = Everybody(world), told(world).books
             assert books is not None

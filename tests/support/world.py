@@ -218,6 +218,8 @@ class World:
         self.storage = self.suite["StorageRewards"]
         self.disputes = self.suite["QualityDisputes"]
         self.assets = self.suite["AssetDesk"]
+        self.cover = self.suite["BreachCover"]
+        self.compensation = self.suite["CompensationFund"]
         self.it = self.suite["InstitutionToken"]
         self.rt = self.suite["ResearchToken"]
         self.research = self.suite["ResearchDesk"]
@@ -291,6 +293,15 @@ class World:
         self.timelock.schedule(to, 0, data, NONE, salt, delay, sender=self.people.operator)
         self.evm.warp(delay)
         self.timelock.execute(to, 0, data, NONE, salt, sender=self.people.stranger)
+
+    def breach(self, policy: int, amount: int, **changes: Any) -> dict[str, Any]:
+        """A claim of damage by a breach that has just happened."""
+        return {
+            "policy": policy,
+            "amount": amount,
+            "occurred": self.now,
+            "evidence": self.fresh("evidence"),
+        } | changes
 
     # ------------------------------------------------------------- records
 

@@ -28,6 +28,9 @@ _RESTRICTED = {
     ("AssetDesk", "ParameterChanged"): "set_share",
     ("AuctionHouse", "TermsChanged"): "set_terms",
     ("BasketDesk", "StepsChanged"): "set_steps",
+    ("BreachCover", "ClaimDecided"): "decide_claim",
+    ("BreachCover", "ParameterChanged"): "set_term",
+    ("CompensationFund", "Compensated"): "compensate",
     ("ContributionToken", "MinterBound"): "bindMinter",
     ("ContributionToken", "Recovered"): "recover",
     ("DataMarket", "AgreementChanged"): "set_agreement",
@@ -91,7 +94,16 @@ def restricted_function(event: Event) -> str | None:
             found = {FEEDBACK: "attest_feedback", IDEA: "adopt_idea"}.get(args["source"])
         case "RoyaltyVault", "ParameterChanged":
             found = _VAULT_SETTERS.get(args["name"])
-        case "DataMarket" | "RoyaltyVault" | "QualityDisputes", "PauseChanged":
+        case (
+            (
+                "DataMarket"
+                | "RoyaltyVault"
+                | "QualityDisputes"
+                | "BreachCover"
+                | "CompensationFund"
+            ),
+            "PauseChanged",
+        ):
             found = "pause" if args["paused"] else "unpause"
         case "RecordRegistry", "InstitutionChanged":
             kept = args["previousCapabilities"] & ~Capability.ATTESTER

@@ -42,6 +42,8 @@ class UsageBook(Book):
         rewards: str,
         disputes: str,
         assets: str,
+        cover: str,
+        fund: str,
     ) -> None:
         """The addresses whose money is booked elsewhere too; ``vault`` is the royalty vault's."""
         super().__init__(journal)
@@ -55,6 +57,8 @@ class UsageBook(Book):
             rewards: (3, "R25", "the budget of donations"),
             disputes: (6, "R7", "the bonds"),
             assets: (6, "R3", "the asset desk"),
+            cover: (6, "R23", "the breach cover"),
+            fund: (6, "R22", "the compensation fund"),
         }
         self.balances: dict[str, int] = defaultdict(int)
         self.minted = 0

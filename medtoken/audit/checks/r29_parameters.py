@@ -24,6 +24,8 @@ _SET = {
     ("AssetDesk", "ParameterChanged"): "set_share",
     ("AuctionHouse", "TermsChanged"): "set_terms",
     ("BasketDesk", "StepsChanged"): "set_steps",
+    ("BreachCover", "ParameterChanged"): "set_term",
+    ("CompensationFund", "Compensated"): "compensate",
     ("DataMarket", "AgreementChanged"): "set_agreement",
     ("DataMarket", "PlatformChanged"): "set_platform",
     ("DataMarket", "RatesChanged"): "set_rates",
@@ -50,6 +52,7 @@ _TOLD: tuple[tuple[str, str, tuple[str, ...], tuple[str, str]], ...] = (
         (contract, "parameter_changed", ("name_hash",), ("previous", "current"))
         for contract in (
             "asset_desk",
+            "breach_cover",
             "quality_disputes",
             "record_registry",
             "rewards",

@@ -1,8 +1,8 @@
 """R29: while a contract is paused no money comes in; what is owed still goes out.
 
-Events: PauseChanged of the market, the royalty vault and the disputes; Deposited, LicenceBought,
-LicenceToppedUp, RoyaltyPaid, OptionGranted, ChallengeOpened. A violation shows what came in, base
-units.
+Events: PauseChanged of the market, the royalty vault, the disputes, the breach cover and the
+compensation fund; Deposited, LicenceBought, LicenceToppedUp, RoyaltyPaid, OptionGranted,
+ChallengeOpened, PremiumPaid, ContributionPaid. A violation shows what came in, base units.
 """
 
 import ibis
@@ -17,6 +17,8 @@ _IN = {
     "data_market": {"deposited": "amount", "licence_bought": "paid", "licence_topped_up": "paid"},
     "royalty_vault": {"royalty_paid": "amount", "option_granted": "amount"},
     "quality_disputes": {"challenge_opened": "bond"},
+    "breach_cover": {"premium_paid": "premium"},
+    "compensation_fund": {"contribution_paid": "amount"},
 }
 
 

@@ -1,8 +1,8 @@
 """R31: a suspended licence is not used, and who is frozen neither buys nor takes anything out.
 
 Events: LicenceSuspended, LicenceUsed, LicenceToppedUp, LicenceBought, LicenseeChanged,
-StandingChanged, Withdrawn of the market, the royalty vault and the asset desk. A violation shows
-the standing.
+StandingChanged, Withdrawn of the market, the royalty vault, the asset desk, the breach cover and
+the compensation fund. A violation shows the standing.
 """
 
 import ibis
@@ -38,7 +38,13 @@ def violations(history: b.History) -> ir.Table:
     outs = b.stack(
         *(
             history(contract, "withdrawn").select(*keep, "account", "amount")
-            for contract in (market, "royalty_vault", "asset_desk")
+            for contract in (
+                market,
+                "royalty_vault",
+                "asset_desk",
+                "breach_cover",
+                "compensation_fund",
+            )
         )
     )
     outs = b.as_of(outs, standings, {"account": "account"}, standing="current")

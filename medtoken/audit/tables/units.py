@@ -35,13 +35,13 @@ SMALL = frozenset(
 _EVERYWHERE: dict[str, str] = {
     name: unit
     for unit, names in {
-        BASE: "amount annotator_amount at_risk bond burned custodian_amount drawn floor_price "
-        "gross held inherited kept left limit max_price minted new_votes paid patient_amount "
-        "platform_amount previous_votes price refund reserve returned royalty sales sold spent "
-        "levy",
+        BASE: "amount annotator_amount at_risk bond burned cover custodian_amount drawn "
+        "floor_price granted gross held inherited kept left limit max_price minted new_votes paid "
+        "patient_amount platform_amount pool premium previous_votes price refund reserve returned "
+        "royalty sales sold spent levy",
         WEI: "value",
-        TIME: "deadline end end_time ends eta_seconds expiry opens schedule since start_time time until "
-        "vote_end vote_start",
+        TIME: "deadline end end_time ends eta_seconds expiry occurred opens schedule since start_time "
+        "time until vote_end vote_start",
         SECONDS: "certified_first delay duration extension gap new_duration new_voting_delay "
         "new_voting_period old_duration old_voting_delay old_voting_period term window",
         DAYS: "patience",
@@ -55,7 +55,7 @@ _EVERYWHERE: dict[str, str] = {
         WEIGHT: "total weight",
         BITS: "capabilities flags groups licensees previous_capabilities purposes",
         NUMBER: "admin annotator attester board codec custodian epoch factor form guardian index "
-        "kind number outcome period region role_id sealer seed_block service source steps "
+        "kind number outcome period policy region role_id sealer seed_block service source steps "
         "support tier version voucher",
         WORD: "badge nonce proposal_id salt token_id",
         MARK: "settled",

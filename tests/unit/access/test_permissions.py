@@ -254,6 +254,7 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     world.revoke(ended)
     world.tariff.move_scarcity(1)
     late = world.now + 60
+    claim = world.breach(1, 1)
     m, d, c = world.market, world.dut, world.dct
     not_owner = "signature: not by its owner"
     patient, licensee = people.patient, people.licensee
@@ -374,6 +375,15 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
                 "asset: the caller does not hold it",
             ),
             "withdraw_offer": ((maker.asset, NONE), "asset: the caller does not hold it"),
+            "withdraw": ((licensee, stranger, 1, late, b""), "payout: more than was credited"),
+        },
+        "BreachCover": {
+            "pay_premium": ((1,), "cover: the caller is no custodian"),
+            "make_claim": ((claim,), "cover: not the caller's policy"),
+            "withdraw": ((licensee, stranger, 1, late, b""), "payout: more than was credited"),
+        },
+        "CompensationFund": {
+            "pay": ((ref, 1), "fund: not the caller's licence"),
             "withdraw": ((licensee, stranger, 1, late, b""), "payout: more than was credited"),
         },
         "QualityDisputes": {

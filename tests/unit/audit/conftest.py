@@ -170,6 +170,7 @@ def story(w: Research) -> SimpleNamespace:
     _storage(w)
     _rewards(w, marks)
     _assets(w, marks)
+    _protection(w, marks)
     _research(w, marks)
     _governance(w, marks)
     _proposals(w, marks)
@@ -712,6 +713,50 @@ def _disputes(w: World, marks: dict[str, object]) -> None:
     w.stake(5 * DUT)
     w.challenge(pending)
     marks.update(upheld=upheld, rejected=rejected, struck=struck, silent=silent, pending=pending)
+
+
+def _protection(w: World, marks: dict[str, object]) -> None:
+    """Premiums, claims granted, refused, cut and open (R23); contributions, compensation (R22)."""
+    p, cover, fund = w.people, w.cover, w.compensation
+    for who in (p.stranger, p.other_custodian):
+        w.admit(who)
+    for who in (p.stranger, p.other_custodian, p.other_licensee):
+        w.fund(who, 100 * DUT)
+        for contract in (cover, fund):
+            w.dut.approve(contract.address, 2**255, sender=who)
+    first = cover.pay_premium(DUT, sender=p.stranger)
+    second = cover.pay_premium(50 * DUT, sender=p.other_custodian)
+    for policy, who, amount, granted in (
+        (first, p.stranger, 30 * DUT, 30 * DUT),
+        (first, p.stranger, 30 * DUT, 29 * DUT),  # more than is left of the cover
+        (second, p.other_custodian, DUT, 0),
+        (second, p.other_custodian, 100 * DUT, 100 * DUT),  # more than is left of the pool
+    ):
+        claim = w.breach(policy, amount)
+        cover.make_claim(claim, sender=who)
+        cover.decide_claim(claim, granted, w.fresh("finding"), sender=p.council)
+    args = (p.stranger, p.stranger, 5 * DUT, w.now, b"")
+    cover.withdraw(*args, sender=p.stranger)
+    w.as_timelock(cover, "set_term", 40 * DAY)
+    cover.pause(sender=p.guardian)
+    w.as_timelock(cover, "unpause")
+    third = cover.pay_premium(2 * DUT, sender=p.stranger)
+    cover.make_claim(w.breach(third, 3 * DUT), sender=p.stranger)
+    consent = w.granted(w.record(sender=p.stranger))
+    ref = w.buy(consent, sender=p.other_licensee, units=9, agreement=b"\7" * 32)
+    w.use(ref, 2)
+    fund.pay(ref, 10 * DUT + 7, sender=p.other_licensee)
+    term = w.buy(
+        consent, sender=p.other_licensee, form=FIXED, salt=77 << KEY_BITS, agreement=b"\7" * 32
+    )
+    w.evm.warp(60)
+    w.settle(term)
+    fund.pause(sender=p.guardian)
+    w.as_timelock(fund, "unpause")
+    fund.pay(term, 3, sender=p.other_licensee)
+    w.as_timelock(fund, "compensate", p.other_patient, 2 * DUT, w.fresh("finding"))
+    args = (p.stranger, p.stranger, DUT, w.now, b"")
+    fund.withdraw(*args, sender=p.stranger)
 
 
 def _assets(w: World, marks: dict[str, object]) -> None:

@@ -84,6 +84,23 @@ def more(by: int) -> Callable[[Any], Any]:
 # check, table, which row, what to change in it, and what the check then says
 Plant = tuple[str, str, int, dict[str, Any], str]
 PLANTS: list[Plant] = [
+    (
+        "r22_compensation",
+        "compensation_fund_contribution_paid",
+        0,
+        {"custodian_amount": more(1)},
+        "the custodian's part",
+    ),
+    ("r22_compensation", "compensation_fund_contribution_paid", 1, {"kept": more(1)}, "is kept of"),
+    ("r22_compensation", "compensation_fund_contribution_paid", 0, {"licensee": OTHER}, "who cont"),
+    ("r22_compensation", "compensation_fund_compensated", 0, {"left_": more(1)}, "the fund keeps"),
+    ("r22_compensation", "compensation_fund_withdrawn", 0, {"amount": more(10**24)}, "credit of"),
+    ("r23_cover", "breach_cover_premium_paid", 0, {"cover": more(1)}, "the cover of"),
+    ("r23_cover", "breach_cover_premium_paid", 1, {"until": more(1)}, "the end of a policy"),
+    ("r23_cover", "breach_cover_claim_made", 0, {"given_occurred": more(10**9)}, "outside the"),
+    ("r23_cover", "breach_cover_claim_decided", 1, {"paid": more(1)}, "paid of a claim"),
+    ("r23_cover", "breach_cover_claim_decided", 2, {"granted": more(10**20)}, "against what was"),
+    ("r23_cover", "breach_cover_withdrawn", 0, {"amount": more(10**24)}, "credit of"),
     ("r01_mint", "record_registry_record_attested", 0, {"minted": more(1)}, "minted for"),
     (
         "r01_mint",

@@ -40,6 +40,9 @@ UNTOLD = {
     # what was brought before the arbitrator, and said by it
     "QualityDisputes.ChallengeOpened.evidence",
     "QualityDisputes.ChallengeResolved.reason",
+    # what the council and the timelock found
+    "BreachCover.ClaimDecided.reason",
+    "CompensationFund.Compensated.reason",
     # what an asset's list and a finding about it say, on which line, and a roster that was taken back
     "AssetDesk.LineageStated.lineage.manifest",
     "AssetDesk.LineageStated.lineage.count",
@@ -103,6 +106,10 @@ UNSEEN = {
     "DataMarket.PauseChanged": 1,
     "RoyaltyVault.PauseChanged": 1,
     "QualityDisputes.PauseChanged": 1,
+    "BreachCover.PauseChanged": 1,
+    "CompensationFund.PauseChanged": 1,
+    # a claim that nobody has decided: whoever does not know of it does not know what to ask for
+    "BreachCover.ClaimMade": 1,
     # never used: a record that nobody attested, a batch (its use does not tell that it is one), a
     # consent that was cancelled before it came, studies that nobody undertook, an option that
     # neither vested nor went back, what still waits to be carried out, roles that nobody has used,

@@ -32,6 +32,8 @@ OURS = [
     "QualityDisputes",
     "LicenceView",
     "AssetDesk",
+    "BreachCover",
+    "CompensationFund",
     "AssetAccount",
     "InstitutionToken",
     "PayoutRelay",

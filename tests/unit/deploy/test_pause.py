@@ -31,6 +31,8 @@ STOPPED = {
         "top_up",
     },
     "QualityDisputes": {"stake", "challenge"},
+    "BreachCover": {"pay_premium"},
+    "CompensationFund": {"pay"},
     "RoyaltyVault": {"pay", "grant_option"},
     # They sell through the market, and give back whatever was not sold.
     "AuctionHouse": {"bid", "award"},
