@@ -86,8 +86,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist
-test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every bench-watch test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
 	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark and not page" $(ARGS)
@@ -135,6 +134,9 @@ bench-meter: setup ## Measure the off-chain meters on one core into build/bench/
 
 bench-royalty: build setup-dev ## Pay studies of 10, 1,000 and 1,000,000 contributors into build/bench/royalty.json
 	@$(BIN)/python scripts/bench_royalty.py --out build/bench/royalty.json $(ARGS)
+
+bench-watch: build setup-dev ## Count what the watcher misses and tells wrongly in simulated months, into build/bench/watch.json
+	@$(BIN)/python scripts/bench_watch.py --out build/bench/watch.json $(ARGS)
 
 bench-audit: build setup-dev ## Measure how fast events are read, beside web3.py, Ape and cryo, into build/bench/audit.json
 	@$(BIN)/python scripts/bench_audit.py --out build/bench/audit.json $(ARGS)

@@ -41,6 +41,7 @@ _COMMANDS = (
     "serve",
     "store",
     "verify",
+    "watch",
 )
 
 

@@ -1476,7 +1476,8 @@ class Market(Book):
 
     def top_up(self, sender: str, ref: Ref, units: int) -> None:
         found = self.licences.get(ref)
-        refuse((found is None or ref.licensee != sender, "licence: unknown licence"))
+        unknown = found is None or ref.licensee != sender
+        refuse((unknown, "licence: unknown licence"), (unknown and self.paused, "market: paused"))
         assert found is not None
         metered = found.form == METERED
         paid = found.price * units if metered else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from medtoken.keys import (
     verify_log,
 )
 from medtoken.messages import Revocation
+from medtoken.watch.keepers import KeeperLog
 
 from .conftest import Case, World
 
@@ -111,7 +112,13 @@ def test_honest_logs_are_clean(world: World) -> None:
         assert findings(world, entries) == []
 
 
-def test_a_release_after_the_revocation_is_named(case: Case, corrupt: KeyKeeper) -> None:
+def write(file: Path, entries: Iterable[LogEntry]) -> None:
+    file.write_bytes(b"".join(wire.encoded(wire.Entry.of(entry)) + b"\n" for entry in entries))
+
+
+def test_a_release_after_the_revocation_is_named(
+    case: Case, corrupt: KeyKeeper, tmp_path: Path
+) -> None:
     world = case.world
     corrupt.release(case.signed(corrupt))
     consent = world.chain.suite.market.licence_ref(case.licence).consent
@@ -119,6 +126,19 @@ def test_a_release_after_the_revocation_is_named(case: Case, corrupt: KeyKeeper)
         world.chain.cast["relay"], consent, case.patient.sign(Revocation(consent))
     )
     corrupt.release(case.signed(corrupt))
+    # Whoever watches is told of it once, and again only when there is more.
+    file = tmp_path / "corrupt.jsonl"
+    write(file, corrupt.log())
+    log, rpc = KeeperLog(file), Rpc(world.chain.node.url)
+    (alert,) = log.look(rpc, world.chain.suite.deployment)
+    assert (alert.kind, alert.rule, alert.parties) == ("release", "R34", (world.pharma.address,))
+    assert alert.text.endswith("entry 3 of its log: the consent was revoked")
+    assert log.look(rpc, world.chain.suite.deployment) == [alert]
+    write(file, list(corrupt.log())[:2])
+    again = log.look(rpc, world.chain.suite.deployment)
+    assert [a.text for a in again if a != alert] == [
+        "The log of corrupt.jsonl was altered: entries that were seen before are gone or changed"
+    ]
     (found,) = findings(world, list(corrupt.log()))
     assert (found.entry, found.reason) == (3, "the consent was revoked")
     assert (found.record, found.licence) == ("0x" + case.record.hex(), "0x" + case.licence.hex())
