@@ -86,7 +86,8 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit dist test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every bench-watch test
+.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit bench-watch dist
+test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
 	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark and not page" $(ARGS)
