@@ -156,6 +156,14 @@ def measure(name: str, stream: BinaryIO, size: int) -> tuple[MedicalFile, Identi
     return file, identity
 
 
+def header(name: str, stream: BinaryIO, size: int) -> Dataset:
+    """The data set up to its pixel data, of a stream of ``size`` bytes, in little memory.
+
+    Raises MalformedFile, UnsupportedFile, or whatever pydicom raises on a hostile file.
+    """
+    return _dataset(name, _Bounded(stream, name, size))[0]
+
+
 class _Bounded:
     """A file that gives at most 64 MiB to the parser, however often it is read."""
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
-import pydicom
 
 from medtoken.errors import BadInput, SourceError
+from medtoken.formats._dicom import header
 from medtoken.interop._web import Answer, Web
 
 _INSTANCE_MOST = 4 << 30
@@ -75,7 +75,8 @@ def fetch_instance(web: Web, instance: Instance, path: Path, *, patient: str | N
             raise SourceError(f"{web.name} answered {answer.status} for image {instance.uid}.")
         size = _part(web, answer, file)
     try:
-        with pydicom.dcmread(path, stop_before_pixels=True, defer_size=_HEAD_MOST) as dataset:
+        with path.open("rb") as stream:
+            dataset = header(web.name, stream, size)
             stated = Instance(
                 str(dataset.get("StudyInstanceUID")),
                 str(dataset.get("SeriesInstanceUID")),

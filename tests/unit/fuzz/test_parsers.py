@@ -497,6 +497,16 @@ def test_real_inputs_that_were_changed(name: str, mutate: Callable[[bytes], byte
     attack(name, mutate)
 
 
+@pytest.mark.parametrize("name", ["DICOM", "DICOM study", "DICOMweb image"])
+def test_an_element_that_says_it_is_a_gigabyte_long_gets_no_gigabyte(name: str) -> None:
+    def mutate(data: bytes) -> bytes:
+        meta = data.index(b"DICM") + 4  # (0002,0000) UL 4: the length of what follows of the group
+        body = meta + 12 + int.from_bytes(data[meta + 8 : meta + 12], "little")
+        return data[:body] + b"\x08\0\x05\0UN\0\0" + (1 << 30).to_bytes(4, "little") + data[body:]
+
+    attack(name, mutate)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @given(mutate=mutations())
