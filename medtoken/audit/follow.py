@@ -68,9 +68,17 @@ class Follower(Generic[B]):
         self._tip: BlockHead | None = None
         self._recent: deque[BlockHead] = deque()  # blocks that are not final, and the last that is
         self._pending: deque[Event] = deque()  # events of blocks that are not final
+        # Of blocks with events that are still to be booked: booking then asks the node nothing, and so
+        # cannot break off in the middle.
+        self._times: dict[int, int] = {}
 
     def _empty(self) -> B:
-        return self._make(self.suite, Clock(lambda number: self._node.block(number).timestamp))
+        # No method: books are copied, and a method's copy would bring a copy of this object along.
+        def time(block: int) -> int:
+            known = self._times.get(block)
+            return self._node.block(block).timestamp if known is None else known
+
+        return self._make(self.suite, Clock(time))
 
     @contextmanager
     def reading(self) -> Iterator[tuple[B, BlockHead]]:
@@ -96,13 +104,18 @@ class Follower(Generic[B]):
     def step(self) -> bool:
         """Take up what the chain has gained or changed; whether there was anything.
 
-        Raises NodeUnreachable and leaves the books as they were when the node fails, or when its
-        chain keeps changing underneath.
+        Raises NodeUnreachable and leaves the books as they were when the node fails, is behind, or
+        when its chain keeps changing underneath. What was read of a long chain until then is kept.
         """
         for _ in range(_ATTEMPTS):
             head = self._node.head()
             if self._tip is not None and head.hash == self._tip.hash:
                 return False
+            if self._behind(head):
+                raise NodeUnreachable(
+                    f"The node is behind: it ends at block {head.number}, and block "
+                    f"{self._recent[-1].number} was read."
+                )
             if head.number < self.suite.complete_at:
                 raise NodeUnreachable(
                     f"The node's chain ends at block {head.number}, before the contracts stand."
@@ -113,25 +126,49 @@ class Follower(Generic[B]):
                     self._begin()
                 kept = self._final_block
             final = max(head.number - self._finality, self._final_block)
-            if self._tip is None and final > self._final_block:
+            if self._tip is None:
                 # The long way up is walked once, and not kept in memory.
-                for event in self._events(self._final_block + 1, final):
-                    self._final.apply(event)
-                self._final.close()
-                anchor = self._node.block(final)
+                for start in range(self._final_block + 1, final + 1, _STRETCH):
+                    self._walk(start, min(start + _STRETCH - 1, final))
                 with self._lock:
-                    self._final_block = kept = final
+                    kept = self._final_block
                     self._newest = deepcopy(self._final)
-                    self._recent = deque([anchor])
             fresh = list(self._events(kept + 1, head.number))
+            times = self._timed(fresh)
             begin = max(kept + 1, head.number - self._finality)
             blocks = [self._node.block(number) for number in range(begin, head.number)]
             # A hash stands for all blocks before it: had the chain changed, so would this one's.
             if self._node.block(head.number).hash == head.hash and self._standing(kept):
                 with self._lock:
+                    self._times |= times
                     self._take(kept, fresh, [*blocks, head])
                 return True
         raise NodeUnreachable("The node's chain changed while it was read; it will be read again.")
+
+    def _walk(self, first: int, last: int) -> None:
+        """Book final blocks: all of them, or none where the node fails."""
+        events = list(self._events(first, last))
+        times, anchor = self._timed(events), self._node.block(last)
+        with self._lock:
+            self._times = times
+            for event in events:
+                self._final.apply(event)
+            self._final.close()
+            self._times = {}
+            self._final_block = last
+            self._recent = deque([anchor])
+
+    def _timed(self, events: list[Event]) -> dict[int, int]:
+        """The times of the blocks of these events, unix seconds."""
+        numbers = dict.fromkeys(event.block for event in events)
+        return {number: self._node.block(number).timestamp for number in numbers}
+
+    def _behind(self, head: BlockHead) -> bool:
+        """Whether the node's chain ends earlier and is ours, as that of one that is still reading."""
+        if not self._recent or head.number >= self._recent[-1].number:
+            return False
+        ours = [block for block in self._recent if block.number == head.number]
+        return head.number < self._final_block or (bool(ours) and ours[0].hash == head.hash)
 
     def _events(self, first: int, last: int) -> Iterator[Event]:
         addresses = list(self.suite.emitters)
@@ -141,8 +178,8 @@ class Follower(Generic[B]):
 
     def _kept(self, head: BlockHead) -> int | None:
         """The last block of ours that the node's chain has too; None where that is not known."""
-        if self._tip is None:
-            return self._final_block if not self._recent else None
+        if not self._recent:
+            return self._final_block
         for block in reversed(self._recent):
             if block.number <= head.number and self._node.block(block.number).hash == block.hash:
                 return block.number
@@ -172,10 +209,12 @@ class Follower(Generic[B]):
         final = max(self._tip.number - self._finality, self._final_block)
         settled = False
         while self._pending and self._pending[0].block <= final:
-            self._final.apply(self._pending.popleft())
+            self._final.apply(self._pending[0])
+            self._pending.popleft()
             settled = True
         if settled:
             self._final.close()
         self._final_block = final
         while len(self._recent) > 1 and self._recent[1].number <= final:
             self._recent.popleft()
+        self._times = {block: at for block, at in self._times.items() if block > final}

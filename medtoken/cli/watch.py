@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -13,9 +14,9 @@ from medtoken.audit.follow import FINALITY, Follower
 from medtoken.chain.node import Node
 from medtoken.chain.rpc import Rpc
 from medtoken.deploy.record import Deployment
-from medtoken.errors import NodeUnreachable
+from medtoken.errors import MedtokenError, StateError
 from medtoken.keeper.client import configured_keepers
-from medtoken.watch import Alert, VolumeRule
+from medtoken.watch import VolumeRule, WatchBooks
 from medtoken.watch.books import with_rule
 from medtoken.watch.keepers import KeeperLog
 from medtoken.watch.told import Teller, Webhook
@@ -113,22 +114,46 @@ def watch(
     pinned = configured_keepers(keepers) if keepers else ()
     sources = [KeeperLog(source) for source in (*pinned, *logs)]
     teller = Teller([Webhook(webhook)] if webhook else [], out or sys.stdout)
-    line, trouble = Rpc(rpc), ""
+    line = Rpc(rpc)
+    looks: list[Callable[[], None]] = [partial(_chain, follower, teller)]
+    looks += [partial(_keeper, source, line, record, follower, teller) for source in sources]
+    last: list[str] = []
     while True:
-        try:
-            follower.step()
-            with follower.reading() as (books, _):
-                found: list[Alert] = list(books.alerts)
-            for source in sources:
-                found += source.look(line, record)
-            teller.tell(found)
-            trouble = ""
-        except NodeUnreachable as error:
-            if once:
+        troubles: list[str] = []
+        for look in looks:
+            try:
+                look()
+            except StateError:  # what was told can be kept no longer
                 raise
-            if str(error) != trouble:
-                trouble = str(error)
+            except MedtokenError as error:
+                if once:
+                    raise
+                troubles.append(str(error))
+        for trouble in troubles:
+            if trouble not in last:
                 click.echo(f"{trouble} Trying again.", err=True)
+        last = troubles
         if once:
             return
         time.sleep(every)
+
+
+def _chain(follower: Follower[WatchBooks], teller: Teller) -> None:
+    follower.step()
+    with follower.reading() as (books, _):
+        found = list(books.alerts)
+    teller.tell(found)
+
+
+def _keeper(
+    source: KeeperLog,
+    line: Rpc,
+    record: Deployment,
+    follower: Follower[WatchBooks],
+    teller: Teller,
+) -> None:
+    """After the chain's alerts, and each keeper by itself: none of them can silence another."""
+    released = source.look(line, record)
+    with follower.reading() as (books, _):
+        found = list(books.alerts)
+    teller.tell([*found, *released])

@@ -157,6 +157,10 @@ class HttpKeeper:
             lines = data.splitlines()
             for line in lines:
                 entry = wire.decoded(line, wire.Entry).entry()
+                if entry.number != after + 1:  # or it would never come to an end
+                    raise IntegrityError(
+                        f"The log of {self.name} goes on with entry {entry.number} after {after}."
+                    )
                 yield entry
                 after = entry.number
             if len(lines) < _PAGE:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from medtoken.chain.rpc import Rpc
 from medtoken.deploy.record import Deployment
-from medtoken.errors import BadInput, IntegrityError, NodeUnreachable
+from medtoken.errors import BadInput, IntegrityError, MedtokenError, NodeUnreachable
 from medtoken.keeper import wire
 from medtoken.keeper.audit import releases_without_licence
 from medtoken.keeper.client import HttpKeeper
-from medtoken.keys import LogEntry, verify_log
+from medtoken.keys import LogEntry, Refused, verify_log
 from medtoken.watch.books import Alert, Kind
 
 
@@ -30,18 +30,27 @@ class KeeperLog:
         Raises NodeUnreachable when keeper or node do not answer.
         """
         try:
-            log = self._entries()
-            if self._seen is not None and log[-1:] == [self._seen]:
-                return self._found
-            verify_log(log)
-            if (
-                self._seen is not None
-                and self._seen not in log[self._seen.number - 1 : self._seen.number]
-            ):
-                raise IntegrityError("entries that were seen before are gone or changed")
-        except (IntegrityError, BadInput) as error:
-            text = f"The log of {self.name} was altered: {error}"
+            return self._judged(rpc, deployment)
+        except Refused as refusal:
+            raise NodeUnreachable(
+                f"The key keeper {self.name} does not answer: {refusal}."
+            ) from None
+        except (IntegrityError, BadInput, LookupError, TypeError, ValueError) as error:
+            # Whoever keeps a log may write anything into it, and must not silence who reads it.
+            what = str(error) if isinstance(error, MedtokenError) else "an entry is malformed"
+            text = f"The log of {self.name} was altered: {what}"
             return [*self._found, self._alert(0, 0, "", (), text)]
+
+    def _judged(self, rpc: Rpc, deployment: Deployment) -> list[Alert]:
+        log = self._entries()
+        if self._seen is not None and log[-1:] == [self._seen]:
+            return self._found
+        verify_log(log)
+        if (
+            self._seen is not None
+            and self._seen not in log[self._seen.number - 1 : self._seen.number]
+        ):
+            raise IntegrityError("entries that were seen before are gone or changed")
         by_number = {entry.number: entry.event for entry in log}
         self._found = [
             self._alert(

@@ -100,6 +100,14 @@ def test_an_alert_is_told_once_and_withdrawn_with_its_block(
     assert lines(out) == [line, line | {"state": "withdrawn"}]
 
 
+def test_a_keeper_that_is_gone_silences_nobody(stage: Stage, moved: bytes, tmp_path: Path) -> None:
+    out = tmp_path / "alerts.jsonl"
+    ran = watch(stage, "--out", out, "--keeper-log", tmp_path / "gone.jsonl")
+    assert ran.code == NodeUnreachable.exit_code
+    assert ran.err.count("\n") == 1
+    assert [line["subject"] for line in lines(out)] == ["0x" + moved.hex()]
+
+
 def test_a_webhook_gets_every_alert_before_it_counts(
     stage: Stage, moved: bytes, tmp_path: Path
 ) -> None:

@@ -496,7 +496,7 @@ OFTEN = {
 
 
 def test_the_whole_suite_in_one_history() -> None:
-    happened = _play(examples=2, steps=100, first=1)
+    happened = _play(examples=3, steps=100, first=1)
     assert len(OFTEN & happened.keys()) > 28
 
 

@@ -139,6 +139,11 @@ def test_a_release_after_the_revocation_is_named(
     assert [a.text for a in again if a != alert] == [
         "The log of corrupt.jsonl was altered: entries that were seen before are gone or changed"
     ]
+    # What no keeper writes is an alteration, and ends nothing.
+    nonsense = LogEntry.following(None, {"kind": "release", "requester": "x", "nonce": "1"})
+    write(file, [nonsense])
+    (altered,) = KeeperLog(file).look(rpc, world.chain.suite.deployment)
+    assert altered.text == "The log of corrupt.jsonl was altered: an entry is malformed"
     (found,) = findings(world, list(corrupt.log()))
     assert (found.entry, found.reason) == (3, "the consent was revoked")
     assert (found.record, found.licence) == ("0x" + case.record.hex(), "0x" + case.licence.hex())

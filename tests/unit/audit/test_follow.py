@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,22 +33,26 @@ class Forked:
     dropped: frozenset[int] = frozenset()
     name: bytes = b""
     fails: bool = False
+    answers: int = 10**9  # then it fails once
     asked: list[tuple[int, int]] = field(default_factory=list)
 
     def head(self) -> Block:
         return self.block(self.height)
 
-    def block(self, number: int) -> Block:
-        if self.fails:
+    def _answer(self) -> None:
+        self.answers -= 1
+        if self.fails or self.answers == 0:
             raise NodeUnreachable("No Ethereum node answers.")
+
+    def block(self, number: int) -> Block:
+        self._answer()
         if number > self.height:
             raise BadInput(f"no block {number}")
         mark = self.name if number >= self.since else b""
         return Block(number, (mark + number.to_bytes(8)).rjust(32, b"\0"), self.times[number])
 
     def logs(self, addresses: Sequence[str], first: int, last: int) -> list[RawLog]:
-        if self.fails:
-            raise NodeUnreachable("No Ethereum node answers.")
+        self._answer()
         self.asked.append((first, last))
         return [
             r
@@ -120,7 +125,7 @@ def test_whatever_forks_come_the_books_are_the_chains(honest: Any, data: st.Data
             left = range(node.height - back + 1, node.height + 1)
             node.dropped |= set(left)
             node.since, node.name = left[0], bytes([round_ + 1])
-        node.height = min(node.height + data.draw(st.integers(-1, 9)), last)
+        node.height = min(node.height + data.draw(st.integers(0, 9)), last)
     follower.step()
     assert books(follower) == replayed(node, honest)
 
@@ -153,6 +158,64 @@ def test_a_node_that_fails_leaves_the_books(honest: Any) -> None:
     node.fails = False
     assert follower.step()
     assert books(follower) == replayed(node, honest)
+
+
+@pytest.mark.parametrize("stretch", [7, 5_000])
+def test_a_node_that_fails_at_any_question_loses_and_doubles_nothing(
+    honest: Any, stretch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events are told to whoever counts them, instead of a ledger: each once, in the chain's order."""
+    monkeypatch.setattr("medtoken.audit.follow._STRETCH", stretch)
+
+    class Told:
+        def __init__(self, suite: Any, clock: Clock) -> None:
+            self.clock, self.seen = clock, []  # type: ignore[var-annotated]
+
+        def apply(self, event: Any) -> None:
+            self.seen.append((event.block, event.index, self.clock.at(event.block)))
+
+        def close(self) -> None:
+            pass
+
+    whole = node_of(honest)
+    suite, last = honest.suite, whole.height
+    low = honest.record.first_block + 60
+    end = max(low + 40, suite.complete_at + 20)
+    truth = [
+        (r.block, r.index, whole.times[r.block]) for r in whole.logs(list(suite.emitters), 0, end)
+    ]
+    assert end < last
+    assert truth
+    for fails_at in range(1, 90):
+        node = node_of(honest, end - 10)
+        follower = Follower(node, honest.record, Told, finality=4)
+        node.answers = fails_at
+        for height in (end - 10, end - 10, end - 3, end, end, end):
+            node.height = height
+            with contextlib.suppress(NodeUnreachable):
+                follower.step()
+        with follower.reading() as (told, tip):
+            assert (told.seen, tip.number) == (truth, end)
+        # What is final was told of once, too: it is what a fork starts from.
+        node.since, node.name = end, b"fork"
+        assert follower.step()
+        with follower.reading() as (told, tip):
+            assert told.seen == truth
+
+
+def test_a_node_that_is_behind_takes_nothing_back(honest: Any) -> None:
+    node = node_of(honest)
+    last = node.height
+    follower = Follower(node, honest.record, Ledger, finality=20)
+    follower.step()
+    before = books(follower)
+    for behind in (1, 10, 30):
+        node.height = last - behind
+        with pytest.raises(NodeUnreachable, match="The node is behind"):
+            follower.step()
+        assert books(follower) == before
+    node.height = last
+    assert not follower.step()
 
 
 def test_a_chain_that_changes_while_it_is_read_is_read_again(honest: Any) -> None:
