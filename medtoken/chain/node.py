@@ -145,6 +145,8 @@ class Node:
         self.outbox = outbox
         # Whether a transaction was taken up that a killed run had signed.
         self.took_up = False
+        # What a transaction may use at most; for who pays for what others ask.
+        self.most_gas: int | None = None
 
     @classmethod
     def connect(
@@ -303,6 +305,10 @@ class Node:
             tip = self._web3.eth.max_priority_fee
             base = self._web3.eth.get_block("latest").get("baseFeePerGas", Wei(0))
             nonce = self._web3.eth.get_transaction_count(_address(wallet.address), "pending")
+        if self.most_gas is not None and gas > self.most_gas:
+            raise NotPermitted(
+                f"This would use up to {gas:,} gas; more than {self.most_gas:,} is not paid for it."
+            )
         unsigned: dict[str, Any] = {
             "data": params["data"],
             "gas": gas,

@@ -15,6 +15,7 @@ import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
@@ -48,6 +49,7 @@ _JSON = "application/json"
 _PROBLEM = "application/problem+json"
 _DEADLINE = 3_600  # seconds that a signature may take to reach the chain
 _PAGE = 500
+_QUEUE = 8  # messages that wait to be brought
 _T = TypeVar("_T")
 
 # A page may load itself and ask this service, nothing else; nobody may put it into a frame.
@@ -152,6 +154,9 @@ class Service:
         self._relay = relay
         self._limits = limits or Limits()
         self._bucket = Bucket(self._limits.rate, self._limits.burst)
+        # A transaction takes as long as a block: those who wait for one keep no reader waiting.
+        self._carrying = ThreadPoolExecutor(1, "relay")
+        self._waiting = 0
         self.watching = Watching(follower, every)
         self._document = wire.encoded(openapi())
         routes = [
@@ -173,6 +178,7 @@ class Service:
         try:
             yield
         finally:
+            self._carrying.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(self.watching.stop)
 
     def _wrapped(self, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
@@ -349,7 +355,18 @@ class Service:
             self.watching.look()
             return found
 
-        return await asyncio.to_thread(carry)
+        if self._waiting >= _QUEUE:
+            raise TooMany("Many messages are waiting to be brought: try again in a minute.")
+        self._waiting += 1
+        carried = asyncio.get_running_loop().run_in_executor(self._carrying, carry)
+        carried.add_done_callback(self._carried)
+        # Who goes away takes nothing back: what was begun is brought to its end.
+        return await asyncio.shield(carried)
+
+    def _carried(self, done: asyncio.Future[Any]) -> None:
+        self._waiting -= 1
+        if not done.cancelled():
+            done.exception()  # told to whoever still waits
 
     async def _relay_consent(self, request: Request) -> Response:
         signed = await self._body(request, wire.SignedConsent)

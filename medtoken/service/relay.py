@@ -23,6 +23,8 @@ from medtoken.service.answers import Answers
 from medtoken.serving import Bucket
 
 _HOUR = 3_600
+# Messages of all accounts together, as many times what one may bring: gas has an end.
+_ALL = 50
 
 
 class TooMany(MedtokenError):
@@ -50,12 +52,16 @@ class Relaying:
     ) -> None:
         """``is_contract`` tells smart wallets, whose signature only the chain can check (ERC-1271).
 
-        ``an_hour`` messages are carried for one account in an hour, as many at once.
+        ``an_hour`` messages are carried for one account in an hour, as many at once, and as many
+        revocations besides: who has brought much can still take back. All accounts together have 50
+        times as many.
         """
         self._carrier = carrier
         self._domain = domain
         self._is_contract = is_contract
         self._bucket = Bucket(an_hour / _HOUR, an_hour)
+        self._revocations = Bucket(an_hour / _HOUR, an_hour)
+        self._all = Bucket(_ALL * an_hour / _HOUR, _ALL * an_hour)
         self._lock = threading.Lock()
 
     def grant(self, signed: wire.SignedConsent, answers: Answers) -> Callable[[], bytes]:
@@ -92,11 +98,16 @@ class Relaying:
         if patient is None:
             raise BadInput("The market knows no such consent.")
         known = answers.revoked_at(revocation.consent) is not None
+        owns = answers.owns_any(patient)
 
         def bring() -> bytes:
+            # The chain asks a smart wallet, at our cost, and anybody may make one and grant consents.
+            if not owns and self._is_contract(patient):
+                raise NotPermitted("Smart wallets without a record here send their own messages.")
             signature = self._signature(signed.signature, revocation, patient)
             if not known:
-                self._carry(patient, lambda: self._carrier.revoke(revocation, signature))
+                send = lambda: self._carrier.revoke(revocation, signature)  # noqa: E731
+                self._carry(patient, send, self._revocations)
             return revocation.consent
 
         return bring
@@ -132,8 +143,10 @@ class Relaying:
             )
         return signature
 
-    def _carry(self, account: str, send: Callable[[], Any]) -> Any:
-        if not self._bucket.take(account):
+    def _carry(self, account: str, send: Callable[[], Any], bucket: Bucket | None = None) -> Any:
+        if not (bucket or self._bucket).take(account):
             raise TooMany("Too much was brought for this account in the last hour: try later.")
+        if not self._all.take(""):
+            raise TooMany("Too much was brought in the last hour: send it from your wallet.")
         with self._lock:
             return send()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import uvicorn
 from medtoken.audit.follow import FINALITY, Follower
 from medtoken.chain.contracts import Suite
 from medtoken.chain.node import Node, Wallet
+from medtoken.chain.outbox import Outbox
 from medtoken.deploy.record import Deployment
 from medtoken.errors import InsufficientFunds, StateError
 from medtoken.messages import Domain
@@ -24,6 +26,8 @@ from medtoken.service.relay import Relaying
 from medtoken.serving import listen, url_of
 
 _CONNECTIONS = 500
+# A consent uses 65,000, a withdrawal less; a smart wallet's check of its signature comes on top.
+_MOST_GAS = 500_000
 
 
 @click.command()
@@ -59,6 +63,13 @@ _CONNECTIONS = 500
     help="Messages brought for one account in an hour.",
 )
 @click.option(
+    "--relay-outbox",
+    "outbox",
+    type=click.Path(file_okay=False),
+    help="Folder in which transactions are kept that were signed, so that none is sent twice, also "
+    "after a kill. Without one they are kept until the service ends.",
+)
+@click.option(
     "--finality",
     default=FINALITY,
     show_default=True,
@@ -88,6 +99,7 @@ def serve(
     tls_key: str | None,
     relay_key_file: str | None,
     relay_hourly: int,
+    outbox: str | None,
     finality: int,
     every: float,
     rate: float,
@@ -104,19 +116,21 @@ def serve(
     wallet = _relay_wallet(relay_key_file)
     listening = listen(host, port)
     url = url_of(listening, host, "https" if tls_certificate else "http")
-    service = service_of(
-        node,
-        record,
-        wallet,
-        hourly=relay_hourly,
-        finality=finality,
-        every=every,
-        limits=Limits(rate=rate, burst=4 * rate),
-    )
-    server = server_of(service, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
-    ready = {"url": url, "relay": wallet.address if wallet else None}
-    click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
-    server.run(sockets=[listening])
+    with tempfile.TemporaryDirectory(prefix="medtoken-relay-") as scratch:
+        service = service_of(
+            node,
+            record,
+            wallet,
+            outbox=Outbox(Path(outbox or scratch)),
+            hourly=relay_hourly,
+            finality=finality,
+            every=every,
+            limits=Limits(rate=rate, burst=4 * rate),
+        )
+        server = server_of(service, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
+        ready = {"url": url, "relay": wallet.address if wallet else None}
+        click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
+        server.run(sockets=[listening])
 
 
 def service_of(
@@ -124,6 +138,7 @@ def service_of(
     record: Deployment,
     wallet: Wallet | None,
     *,
+    outbox: Outbox | None = None,
     hourly: int = 20,
     finality: int = FINALITY,
     every: float = 1.0,
@@ -139,7 +154,8 @@ def service_of(
         if node.balance(wallet.address) == 0:
             raise InsufficientFunds(f"The relay's account {wallet.address} has no ether for gas.")
         # A connection of its own: the other one follows the chain in another thread.
-        sending = Node.connect(node.url, chain_id=record.chain_id)
+        sending = Node.connect(node.url, chain_id=record.chain_id, outbox=outbox)
+        sending.most_gas = _MOST_GAS
         relay = Relaying(
             Relay(Suite(sending, record), wallet),
             domain,

@@ -260,6 +260,14 @@ def test_a_contract_s_sentence_is_the_error(node: Node, wallet: Wallet) -> None:
     assert str(caught.value) == "market: no"
 
 
+def test_what_uses_more_gas_than_is_paid_for_is_not_sent(node: Node, wallet: Wallet) -> None:
+    node.most_gas = 100_000
+    # 3,000 words of code to store: far more.
+    with pytest.raises(NotPermitted, match="more than 100,000 is not paid"):
+        node.send(wallet, None, bytes.fromhex("61600060005360006160 00f3".replace(" ", "")))
+    assert nonce(node, wallet) == 0
+
+
 def test_a_wallet_without_ether(node: Node) -> None:
     poor = Wallet.create()
     height = node.head().number

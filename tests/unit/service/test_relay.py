@@ -27,6 +27,34 @@ def revocation(consent: bytes, signer: Actor, domain: Domain) -> dict[str, Any]:
     return {"consent": "0x" + consent.hex(), "signature": "0x" + signature.hex()}
 
 
+def test_who_has_brought_much_can_still_take_back(world: World, patient: Actor) -> None:
+    live = serving(world, an_hour=2)
+    record = world.record()
+    live.service.watching.look()
+    consents = [world.consent(record) for _ in range(3)]
+    for consent in consents[:2]:
+        live.raw("POST", CONSENTS, signed(consent, patient, world.domain)).ok()
+    body = signed(consents[2], patient, world.domain)
+    assert "for this account" in live.refused(429, "POST", CONSENTS, body)
+    for consent in consents[:2]:
+        body = revocation(consent.struct_hash(), patient, world.domain)
+        live.raw("POST", REVOCATIONS, body).ok()
+    assert live.carried.sent.count("revoke_consent") == 2
+
+
+def test_all_together_have_a_limit_too(
+    world: World, patient: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("medtoken.service.relay._ALL", 1)
+    live = serving(world, an_hour=1)
+    consent = world.granted(world.record())
+    live.service.watching.look()
+    fresh = world.consent(consent.records)
+    live.raw("POST", CONSENTS, signed(fresh, patient, world.domain)).ok()
+    body = revocation(consent.struct_hash(), patient, world.domain)
+    assert "send it from your wallet" in live.refused(429, "POST", REVOCATIONS, body)
+
+
 def test_a_consent_is_drafted_signed_brought_and_taken_back(
     live: Live, world: World, patient: Actor
 ) -> None:
