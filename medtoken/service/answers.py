@@ -89,6 +89,7 @@ class Answers:
         facts, owner = found.facts, found.facts.owner
         running = [one for one in self._books.licences_on.get(record, []) if self._runs(one)]
         return wire.RecordState(
+            block=self.block,
             record=hexed(record),
             owner=owner,
             state=_record_state(found),
@@ -135,6 +136,7 @@ class Answers:
             if self._market.licences[licence].ref.consent == consent
         ]
         return wire.ConsentState(
+            block=self.block,
             consent=hexed(consent),
             patient=found.word.patient,
             state=state,
@@ -157,8 +159,7 @@ class Answers:
             licence=hexed(licence),
             record=hexed(found.ref.record),
             consent=hexed(found.ref.consent),
-            salt=str(found.ref.salt),
-            who=self._who(found.ref.licensee),
+            who=_who(found.ref.licensee, self._books.shown[licence]),
             purposes=vocabulary.duo_names(found.purposes),
             form=word.form,
             state=self._licence_state(found, licence),
@@ -219,7 +220,7 @@ class Answers:
         return wire.Licensee(
             block=self.block,
             account=account,
-            who=self._who(account),
+            who=_who(account, word),
             deposit=str(word.deposit),
             frozen=self._market.is_frozen(account),
             total=len(ids),
@@ -359,11 +360,6 @@ class Answers:
         found = self._ledger.registry.institutions.get(number)
         return wire.Institution(number, found.account if found else "")
 
-    def _who(self, account: str) -> wire.Who:
-        word = self._market.licensees.get(account, LicenseeWord())
-        groups = vocabulary.group_names(word.groups)
-        return wire.Who(account if groups else None, groups, word.region, word.certified)
-
     def _outcomes(self, record: bytes) -> list[wire.Outcome]:
         return [
             wire.Outcome(o.number, _moment(o.at), hexed(o.licence), o.kind, hexed(o.statement))
@@ -438,10 +434,13 @@ class Answers:
         return "suspended" if found.word.suspended else "running"
 
     def _unsettled(self, account: str) -> int:
-        """An account's parts of what open licences on its records have earned since the last settling."""
+        """An account's parts of what open licences have earned since the last settling."""
         number = self._ledger.registry.numbers.get(account, 0)
         records = {*self._books.records_of.get(account, [])}
-        records |= {*self._books.held_by.get(number, [])} if number else set()
+        for by_number in (self._books.held_by, self._books.annotated_by):
+            records |= {*by_number.get(number, [])} if number else set()
+        if account == self._market.platform:  # has a part of every licence
+            records = {*self._books.licences_on}
         due = 0
         for record in records:
             parties = self._ledger.registry.parties(record)
@@ -454,8 +453,13 @@ class Answers:
                 rates = self._market.epochs.get(found.word.epoch, RatesWord())
                 annotated = self._records[record].facts.annotator != 0
                 split = rules.split(rates, gross, consent.word.patient_share, annotated)
-                due += split.patient if parties.owner == account else 0
-                due += split.custodian if parties.custodian == account else 0
+                for party, part in (
+                    (parties.owner, split.patient),
+                    (parties.custodian, split.custodian),
+                    (parties.annotator, split.annotator),
+                    (self._market.platform, split.platform),
+                ):
+                    due += part if party == account else 0
         return due
 
     def _licence_alerts(self, patient: str) -> Iterator[wire.Alert]:
@@ -526,6 +530,11 @@ def _scores(found: Record) -> wire.Scores | None:
     if found.scores is None:
         return None
     return wire.Scores(**{name: found.scores[name] for name in _SCORES}, day=found.scores["asOf"])
+
+
+def _who(account: str, word: LicenseeWord) -> wire.Who:
+    groups = vocabulary.group_names(word.groups)
+    return wire.Who(account if groups else None, groups, word.region, word.certified)
 
 
 def _moment(at: books.Moment) -> wire.Moment:

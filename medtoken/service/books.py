@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from medtoken.audit import Clock, Event, Ledger, Suite
+from medtoken.chain.words import LicenseeWord
 
 PARTS = ("patient", "custodian", "annotator", "platform")
 
@@ -75,9 +76,12 @@ class MarketBooks:
         self.clock = clock
         self.records_of: defaultdict[str, list[bytes]] = defaultdict(list)  # owner
         self.held_by: defaultdict[int, list[bytes]] = defaultdict(list)  # custodian's number
+        self.annotated_by: defaultdict[int, list[bytes]] = defaultdict(list)  # annotator's number
         self.consents_of: defaultdict[str, list[bytes]] = defaultdict(list)  # patient
         self.licences_on: defaultdict[bytes, list[bytes]] = defaultdict(list)  # record
         self.licences_of: defaultdict[str, list[bytes]] = defaultdict(list)  # licensee
+        self.shown: dict[bytes, LicenseeWord] = {}
+        """A licensee as it stood when it bought a licence; what it shows later changes no use (R11)."""
         self.registered: dict[bytes, Moment] = {}
         self.granted: dict[bytes, Moment] = {}
         self.revoked: dict[bytes, Moment] = {}
@@ -106,6 +110,8 @@ class MarketBooks:
         self.registered[record] = self._at(event)
         self.records_of[args["owner"]].append(record)
         self.held_by[args["custodian"]].append(record)
+        if args["draft"]["annotator"]:
+            self.annotated_by[args["draft"]["annotator"]].append(record)
 
     def _granted(self, event: Event) -> None:
         consent = event.args["consent"]
@@ -122,6 +128,8 @@ class MarketBooks:
         args = event.args
         self.licences_on[args["record"]].append(args["licence"])
         self.licences_of[args["licensee"]].append(args["licence"])
+        standing = self.ledger.market.licensees.get(args["licensee"], LicenseeWord())
+        self.shown[args["licence"]] = standing
         self._note(event)
 
     def _note(self, event: Event) -> None:

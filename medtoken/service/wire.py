@@ -87,7 +87,8 @@ class Institution(Body, frozen=True):
 
 
 class Who(Body, frozen=True):
-    """A licensee as the market knows it. No group: a certified institution that shows no more (R11)."""
+    """A licensee as the market knows it now; in a use, as it was known when it bought. No group: a
+    certified institution that shows no more (R11)."""
 
     account: str | None
     groups: list[str]
@@ -122,6 +123,7 @@ class Scores(Body, frozen=True):
 class RecordState(Body, frozen=True):
     """A record (R6): what is stored where, how good it is, and who may use it now."""
 
+    block: Block
     record: str
     owner: str
     state: str
@@ -151,6 +153,7 @@ class RecordState(Body, frozen=True):
 class ConsentState(Body, frozen=True):
     """A consent (R9): its state, its terms as signed, and these in words."""
 
+    block: Block
     consent: str
     patient: str
     state: str
@@ -180,7 +183,6 @@ class Use(Body, frozen=True):
     licence: str
     record: str
     consent: str
-    salt: str
     who: Who
     purposes: list[str]
     form: int

@@ -8,7 +8,10 @@ import pytest
 from support.service import Live, serving
 from support.world import DAY, DUT, FIXED, NONE, Actor, World
 
+from medtoken import vocabulary
+from medtoken.chain.words import LicenseeWord
 from medtoken.messages import DUT as ONE
+from medtoken.service.answers import Answers
 
 
 def test_a_record_says_what_is_stored_where_and_who_may_use_it(
@@ -127,13 +130,73 @@ def test_custodian_and_patient_each_see_their_part(
     assert live.get(f"/v1/custodians/{patient}")["number"] == 0
 
 
-def test_a_licensee_that_shows_nothing_is_nobody_in_particular(
+def test_a_use_is_named_by_what_its_licensee_showed_when_it_bought(
     live: Live, world: World, patient: Actor
 ) -> None:
     world.buy(world.granted())
-    world.market.set_licensee(world.people.licensee, 0, 158, 0, sender=world.people.credentials)
-    who = live.get(f"/v1/patients/{patient}/uses")["uses"][0]["who"]
-    assert (who["account"], who["groups"]) == (None, [])
+    licensee, credentials = world.people.licensee, world.people.credentials
+    path = f"/v1/patients/{patient}/uses"
+    before = live.get(path)["uses"][0]["who"]
+    assert (before["account"], before["groups"]) == (licensee, ["pharma"])
+    # What it shows later neither hides it nor names it otherwise.
+    for groups in (0, vocabulary.group_mask(["insurer"])):
+        world.market.set_licensee(licensee, groups, 840, 1, sender=credentials)
+        assert live.get(path)["uses"][0]["who"] == before
+    now = live.get(f"/v1/licensees/{licensee}")
+    assert (now["who"]["groups"], now["uses"][0]["who"]) == (["insurer"], before)
+
+
+def test_a_licensee_that_showed_nothing_stays_nobody_in_particular(
+    live: Live, world: World, patient: Actor
+) -> None:
+    ref = world.buy(world.granted())
+    live.get("/v1/info")
+    with live.service._follower.reading() as (books, tip):
+        # No licence can be bought without a group yet: said as if this one had been.
+        books.shown[world.licence_id(ref)] = LicenseeWord(region=158)
+        who = Answers(books, tip).use(world.licence_id(ref), patient).who
+    assert (who.account, who.groups) == (None, [])
+
+
+def test_a_use_does_not_tell_what_its_licence_was_salted_with(
+    live: Live, world: World, patient: Actor
+) -> None:
+    world.buy(world.granted())
+    assert "salt" not in live.get(f"/v1/patients/{patient}/uses")["uses"][0]
+
+
+def test_whatever_is_read_names_its_block(live: Live, world: World, patient: Actor) -> None:
+    consent = world.granted()
+    world.buy(consent)
+    block = live.get("/v1/info")["block"]
+    record, one = "0x" + consent.records.hex(), "0x" + consent.struct_hash().hex()
+    people = (
+        *(f"patients/{patient}/{what}" for what in ("records", "consents", "uses", "alerts")),
+        f"accounts/{patient}/earnings",
+        f"licensees/{world.people.licensee}",
+        f"custodians/{world.people.custodian}",
+        f"records/{record}",
+        f"consents/{one}",
+        "catalogue",
+        f"quote?record={record}&consent={one}&licensee={world.people.licensee}&purposes=HMB,NCU",
+    )
+    for path in people:
+        assert live.get(f"/v1/{path}")["block"] == block, path
+
+
+def test_everybody_with_a_part_sees_what_is_not_settled_yet(
+    live: Live, world: World, patient: Actor
+) -> None:
+    people = world.people
+    parties = (patient, people.custodian, people.annotator, people.platform)
+    world.use(ref := world.buy(world.granted(), units=10), 4)
+    told = {who: int(live.get(f"/v1/accounts/{who}/earnings")["unsettled"]) for who in parties}
+    assert live.get(f"/v1/accounts/{people.stranger}/earnings")["unsettled"] == "0"
+    world.settle(ref)
+    assert told == {who: world.earned(who) for who in parties}
+    assert sum(told.values()) == 200 * DUT
+    for who in parties:
+        assert live.get(f"/v1/accounts/{who}/earnings")["unsettled"] == "0"
 
 
 def test_alerts_tell_what_runs_out_was_stopped_or_ends(
