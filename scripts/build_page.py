@@ -36,6 +36,7 @@ FUNCTIONS = {
         "withdraw",
         "earnings_word",
         "consent_word",
+        "rates_word",
         "buy_licence",
     ),
 }

@@ -3,7 +3,7 @@
 import type { Abi } from "viem";
 import { decodeFunctionResult, encodeFunctionData } from "viem/utils";
 import built from "#built/abi.json";
-import { type Provider, Trouble, request } from "./wallet.ts";
+import { type Provider, Trouble, Unconfirmed, request } from "./wallet.ts";
 
 const abi = built.DataMarket as unknown as Abi;
 
@@ -28,6 +28,35 @@ export async function earned(provider: Provider, market: string, account: string
 export async function revokedAt(provider: Provider, market: string, consent: string): Promise<number> {
   const word = (await view(provider, market, "consent_word", consent)) as bigint;
   return Number((word >> 200n) & ((1n << 40n) - 1n));
+}
+
+/** Wait until the market itself knows of a revocation; when that was, unix seconds. */
+export async function revocation(provider: Provider, market: string, consent: string, tries = 40, pause = 500): Promise<number> {
+  for (let tried = 0; tried < tries; tried++) {
+    const time = await revokedAt(provider, market, consent);
+    if (time) return time;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  throw new Unconfirmed("consents.not-revoked");
+}
+
+/** Wait until a withdrawal with this nonce is done, as the market's own storage says. */
+export async function paidOut(provider: Provider, market: string, account: string, nonce: bigint, tries = 40, pause = 500): Promise<void> {
+  for (let tried = 0; tried < tries; tried++) {
+    if ((await earned(provider, market, account)).nonce > nonce) return;
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  throw new Unconfirmed("earnings.not-withdrawn");
+}
+
+/** The time of the newest block that the wallet's node has, unix seconds. */
+export async function blockTime(provider: Provider): Promise<number> {
+  return Number((await request<{ timestamp: string }>(provider, "eth_getBlockByNumber", "latest", false)).timestamp);
+}
+
+/** The reserve levy on top of a price, in bps (`rates_word`). */
+export async function levyRate(provider: Provider, market: string): Promise<bigint> {
+  return (((await view(provider, market, "rates_word")) as bigint) >> 48n) & 0xffffn;
 }
 
 /** Send a transaction from the wallet and wait for its block. What would revert is not sent. */

@@ -1,7 +1,7 @@
 // The hospital's page: the records that it holds, and what they earned it.
 
 import type { Custodian, Earnings } from "./service.ts";
-import { get } from "./service.ts";
+import { get, whole } from "./service.ts";
 import { start } from "./shell.ts";
 import { command, h, hex } from "./ui.ts";
 import { earningsView, kind, recordFacts, recordTag } from "./views.ts";
@@ -15,7 +15,7 @@ start({
   welcome: "app.welcome-hospital",
   load: async ({ account }) => {
     [held, earnings] = await Promise.all([
-      get<Custodian>(`/v1/custodians/${account}`),
+      whole<Custodian, "records">(`/v1/custodians/${account}`, "records", "record"),
       get<Earnings>(`/v1/accounts/${account}/earnings`),
     ]);
   },

@@ -1,12 +1,13 @@
 // The licensee's page (R12, R13): find what can be licensed, see the price, license it from a deposit.
 
-import { call, send } from "./chain.ts";
+import { blockTime, call, levyRate, send } from "./chain.ts";
 import { MODIFIERS, PERMISSIONS, REGIONS, ZERO, mask } from "./messages.ts";
 import type { ConsentState, Found, Licensee, Offer, Quote } from "./service.ts";
-import { get } from "./service.ts";
+import { get, whole } from "./service.ts";
 import { type Session, attempt, refresh, say, start, until } from "./shell.ts";
+import { type Cost, METERED, costOf, countOf, endOf } from "./terms.ts";
 import { button, command, h, hex, tag } from "./ui.ts";
-import { kind, now, purposesOf, region } from "./views.ts";
+import { kind, purposesOf, region } from "./views.ts";
 import { code, day, either, money, several, t } from "./words.ts";
 
 let standing: Licensee;
@@ -14,12 +15,12 @@ let found: Found[] = [];
 let total = 0;
 const filter = { kind: "", region: "", dvi: "" };
 let open: string | null = null; // the offer that somebody is filling in
-
-const METERED = 2;
+const SHOWN = 100;
+let wanted = SHOWN; // of a catalogue that may be long
 
 async function search(): Promise<void> {
   const query = new URLSearchParams(Object.entries(filter).filter(([, value]) => value));
-  const answer = await get<{ found: Found[]; total: number }>(`/v1/catalogue?${query}`);
+  const answer = await whole<{ found: Found[]; total: number }, "found">(`/v1/catalogue?${query}`, "found", "record", wanted);
   [found, total] = [answer.found, answer.total];
 }
 
@@ -36,7 +37,7 @@ function drawFind(session: Session): Node[] {
     h("h1", {}, t("find.title")),
     h("p", {}, groups.length ? t("find.standing", { groups: several(groups) }) : t("find.no-standing")),
     h("p", {}, t("find.deposit", { amount: money(standing.deposit) })),
-    h("form", { class: "card filters", submit: (event) => { event.preventDefault(); open = null; void attempt(() => refresh(true)); } },
+    h("form", { class: "card filters", submit: (event) => { event.preventDefault(); open = null; wanted = SHOWN; void attempt(() => refresh(true)); } },
       pick(t("find.kind"), "kind", [1, 2, 3, 4, 5, 6, 7, 8].map((one) => [String(one), kind(one)])),
       pick(t("find.region"), "region", Object.entries(REGIONS).filter(([name]) => name !== "WORLD").map(([name, [number]]) => [String(number), code("region", name)])),
       h("p", {}, h("label", { for: "dvi" }, t("find.dvi")),
@@ -47,6 +48,13 @@ function drawFind(session: Session): Node[] {
       h("h2", {}, kind(one.kind), " ", h("span", { class: "quiet" }, code("tier", String(one.tier)))),
       h("p", { class: "quality" }, h("meter", { min: 0, max: 100, value: one.dvi, "aria-label": t("records.quality", { dvi: one.dvi }) }), t("records.quality", { dvi: one.dvi }), ", ", region(one.region), " ", hex(one.record)),
       ...one.offers.map((offer) => drawOffer(session, one, offer)))),
+    ...(found.length < total
+      ? [button(t("find.more", { shown: found.length, count: total }), async () => {
+          wanted = found.length + SHOWN;
+          open = null;
+          await attempt(() => refresh(true));
+        }, { id: "more" })]
+      : []),
   ];
 }
 
@@ -80,7 +88,10 @@ function drawOffer(session: Session, record: Found, offer: Offer): HTMLElement {
         units: asked.units, days: String(asked.days), purposes: asked.purposes.join(","),
       });
       const quote = await get<Quote>(`/v1/quote?${query}`);
-      quoted.replaceChildren(...drawQuote(session, record, offer, quote, asked));
+      const time = await blockTime(session.provider);
+      const count = countOf(asked.form, asked.units, time, endOf(time, asked.days, offer.expiry));
+      const cost = costOf(quote, count, await levyRate(session.provider, session.info.contracts.DataMarket!));
+      quoted.replaceChildren(...drawQuote(session, record, offer, quote, cost, asked));
     });
   });
   return h("details", { id: `offer-${key}`, toggle: (event) => { open = (event.target as HTMLDetailsElement).open ? key : null; } },
@@ -92,11 +103,14 @@ function drawOffer(session: Session, record: Found, offer: Offer): HTMLElement {
 
 interface Asked { form: number; units: string; days: number; purposes: string[] }
 
-function drawQuote(session: Session, record: Found, offer: Offer, quote: Quote, asked: Asked): Node[] {
-  const lines = [
-    h("p", {}, h("strong", {}, t("find.price", { price: money(quote.price), levy: money(quote.levy) }))),
+/** The price as the order itself makes it: the market takes no more than its unit for each. */
+function drawQuote(session: Session, record: Found, offer: Offer, quote: Quote, cost: Cost, asked: Asked): Node[] {
+  const sum = { unit: money(cost.unit), count: String(cost.count), price: money(cost.price), levy: money(cost.levy) };
+  const lines = [h("p", {}, h("strong", {}, t("find.price", sum)))];
+  if (!cost.same) return [...lines, h("p", { class: "bad" }, t("find.differs", { price: money(quote.price) }))];
+  lines.push(
     h("p", { class: "quiet" }, t("find.split", { patient: money(quote.patient), custodian: money(quote.custodian), annotator: money(quote.annotator), platform: money(quote.platform) })),
-  ];
+  );
   if (!quote.allowed) return [...lines, h("p", { class: "bad" }, t("find.not-allowed", { reason: quote.reason ?? "" }))];
   return [...lines,
     h("p", {}, t("find.agreement", { hash: session.info.agreement.slice(0, 18) })),
@@ -115,7 +129,7 @@ async function buy(session: Session, record: Found, offer: Offer, quote: Quote, 
       record: record.record,
       form: BigInt(form),
       units: form === METERED ? BigInt(units) : 0n,
-      end: BigInt(Math.min(now(session) + days * 86_400, offer.expiry)),
+      end: BigInt(endOf(await blockTime(session.provider), days, offer.expiry)),
       purposes: mask(chosen, PERMISSIONS) | mask(purposes.filter((one) => one in MODIFIERS), MODIFIERS),
       diseases: ZERO,
       urgent: false,
@@ -152,7 +166,7 @@ start({
   page: "app.licensee",
   welcome: "app.welcome-licensee",
   load: async ({ account }) => {
-    standing = await get<Licensee>(`/v1/licensees/${account}`);
+    standing = await whole<Licensee, "uses">(`/v1/licensees/${account}`, "uses", "licence");
     await search();
   },
   sections: [

@@ -1,17 +1,18 @@
 // The patient's page (R9, R25, R27): records, consents, who used what, earnings, alerts.
 
-import { call, revokedAt, send } from "./chain.ts";
+import { call, revocation, send } from "./chain.ts";
 import {
-  AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, ZERO, baseUnits, duoNames, dut,
-  groupNames, mask, profileName, renderConsent, renderRevocation, structHash,
+  AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, baseUnits, duoNames, dut,
+  groupNames, profileName, regionName, renderConsent, renderRevocation, structHash,
 } from "./messages.ts";
 import type { Alert, ConsentState, Earnings, Moment, RecordState, Use } from "./service.ts";
-import { Refusal, get, post } from "./service.ts";
-import { type Session, Wrong, attempt, calm, complain, draw, go, refresh, say, start, until } from "./shell.ts";
+import { get, post, whole } from "./service.ts";
+import { type Session, Wrong, calm, complain, draw, go, refresh, say, start, until } from "./shell.ts";
+import { type Choice, type Kept, OFFERED, daysOf, keptNames, keptOf, noPurpose, nobody, scopeOf } from "./terms.ts";
 import { button, facts, h, hex, moment, more, tag } from "./ui.ts";
 import { sign } from "./wallet.ts";
 import { code, day, either, money, several, t, when } from "./words.ts";
-import { earningsView, kind, now, outcome, purposesOf, recordFacts, recordTag, region } from "./views.ts";
+import { direct, earningsView, kind, now, outcome, purposesOf, recordFacts, recordTag, region } from "./views.ts";
 
 let records: RecordState[] = [];
 let consents: ConsentState[] = [];
@@ -22,9 +23,9 @@ let alerts: Alert[] = [];
 async function load({ account }: Session): Promise<void> {
   const of = `/v1/patients/${account}`;
   const [r, c, u, e, a] = await Promise.all([
-    get<{ records: RecordState[] }>(`${of}/records`),
-    get<{ consents: ConsentState[] }>(`${of}/consents`),
-    get<{ uses: Use[] }>(`${of}/uses`),
+    whole<{ total: number; records: RecordState[] }, "records">(`${of}/records`, "records", "record"),
+    whole<{ total: number; consents: ConsentState[] }, "consents">(`${of}/consents`, "consents", "consent"),
+    whole<{ total: number; uses: Use[] }, "uses">(`${of}/uses`, "uses", "licence"),
     get<Earnings>(`/v1/accounts/${account}/earnings`),
     get<{ alerts: Alert[] }>(`${of}/alerts`),
   ]);
@@ -103,7 +104,9 @@ function drawConsent(session: Session, one: ConsentState): HTMLElement {
     terms && one.text && exact(`exact-${one.consent}`, t("consents.exact"), renderConsent(terms), terms),
     live && h("p", { class: "actions" },
       button(t("consents.revoke"), () => revoke(session, one.consent), { class: "danger", id: `revoke-${one.consent}` }),
-      h("a", { class: "button", href: `#grant/${terms!.records}/${one.consent}` }, t("consents.edit"))));
+      records.some((record) => record.record === terms!.records)
+        ? h("a", { class: "button", href: `#grant/${terms!.records}/${one.consent}` }, t("consents.edit"))
+        : h("span", { class: "quiet" }, t("consents.edit-not"))));
 }
 
 function drawConsents(session: Session): Node[] {
@@ -125,38 +128,30 @@ async function revoke(session: Session, consent: string): Promise<void> {
     signature = await sign(session.provider, session.account, "Revocation", message, domain(session));
     say(t("grant.bringing"));
     const done = await post<{ at: Moment | null }>("/v1/relay/revocations", { consent, signature });
-    await finished(session, consent, done.at);
+    await finished(session, consent, done.at?.block);
   } catch (error) {
     complain(error, ...direct(error, signature, async () => {
-      await send(session.provider, session.account, domain(session).market, call("revoke_consent", [consent, signature]));
-      await finished(session, consent, null);
+      const block = await send(session.provider, session.account, domain(session).market, call("revoke_consent", [consent, signature]));
+      await finished(session, consent, block);
     }));
   }
 }
 
-async function finished(session: Session, consent: string, at: Moment | null): Promise<void> {
-  let found = at;
+/** Nothing is announced on the service's word: the market itself says whether, and when. */
+async function finished(session: Session, consent: string, block?: number): Promise<void> {
+  const time = await revocation(session.provider, domain(session).market, consent);
+  let found = block;
   if (!found) {
     await until(async () => {
-      found = (await get<ConsentState>(`/v1/consents/${consent}`)).revoked;
-      return found !== null;
-    });
+      found = (await get<ConsentState>(`/v1/consents/${consent}`)).revoked?.block;
+      return !!found;
+    }).catch(() => false);
   }
-  await refresh(true);
+  await refresh(true).catch(() => undefined); // the service may be gone: the chain has said it
   draw();
-  if (!found) return;
-  // Not only the service's word: the market itself says when.
-  const time = await revokedAt(session.provider, domain(session).market, consent);
-  say(t("consents.revoke-done", { block: found.block, time: when(time || found.time) }));
-}
-
-/** The way on when the service does not bring what was signed. */
-function direct(error: unknown, signature: string, act: () => Promise<void>): Node[] {
-  if (!signature || !(error instanceof Refusal)) return [];
-  return [
-    h("p", {}, t("trouble.direct")),
-    button(t("grant.send"), async () => { await attempt(act); }, { id: "send-direct" }),
-  ];
+  say(found
+    ? t("consents.revoke-done", { block: found, time: when(time) })
+    : t("consents.revoke-time", { time: when(time) }));
 }
 
 // ---------------------------------------------------------------------------- granting
@@ -166,9 +161,27 @@ let draft: { record: string; replaces: string | null; terms: Fields | null; done
 function drawGrant(session: Session): Node[] {
   const [, record = "", replaces = null] = location.hash.split("/");
   const found = records.find((one) => one.record === record);
-  if (!found) return [h("h1", {}, t("grant.title")), h("p", {}, t("app.nothing")), h("a", { href: "#records" }, t("app.back"))];
+  // Without the old terms the form would begin with wider ones of its own.
+  if (!found || (replaces && !replaced(replaces))) {
+    return [h("h1", {}, t("grant.title")), h("p", {}, replaces ? t("consents.edit-not") : t("app.nothing")), h("a", { href: "#records" }, t("app.back"))];
+  }
   if (draft?.record !== record || draft.replaces !== replaces) draft = { record, replaces, terms: null, done: false };
   return draft.terms ? drawCheck(session, draft.terms) : drawChoice(session, found);
+}
+
+/** The terms that are to be replaced; null where there are none. */
+function replaced(consent: string | null | undefined): Fields | null {
+  const terms = consent && consents.find((one) => one.consent === consent)?.terms;
+  return terms ? fields(terms) : null;
+}
+
+/** What stays of the old terms although the form does not show it. */
+function keptWords(kept: Kept): string[] {
+  const { purposes, groups, auction } = keptNames(kept);
+  return [
+    ...purposes.map((name) => code("duo", name)), ...groups.map((name) => code("group", name)),
+    ...(auction ? [t("grant.kept-auction")] : []),
+  ];
 }
 
 function boxes(legend: string, name: string, table: Record<string, unknown>, words: string, chosen: Set<string>): HTMLFieldSetElement {
@@ -186,24 +199,30 @@ const field = (label: string, id: string, value: string, mode: string): HTMLElem
   h("p", {}, h("label", { for: id }, label), h("input", { id, name: id, value, inputmode: mode, autocomplete: "off" }));
 
 function drawChoice(session: Session, record: RecordState): Node[] {
-  const old = consents.find((one) => one.consent === draft!.replaces)?.terms;
-  const before = old ? fields(old) : null;
+  const before = replaced(draft!.replaces);
+  const kept = keptWords(keptOf(before));
   const codes = new Set(before ? duoNames(BigInt(before.purposes!)) : ["HMB", "NCU"]);
   const groups = new Set(before ? groupNames(BigInt(before.licensees!)) : ["research"]);
-  const { NRES: _, ...offered } = PERMISSIONS;
-  const { DS: __, ...permissions } = offered;
-  const place = before ? Object.entries(REGIONS).find(([, [number]]) => number === Number(before.region))?.[0] : null;
+  // A region or profile of which there is no name is a choice of its own, and stays what it was.
+  const place = before ? regionName(Number(before.region)) ?? before.region! : "WORLD";
+  const places = Object.keys(REGIONS).map((name): [string, string] => [name, code("region", name)]);
+  if (!(place in REGIONS)) places.push([place, region(Number(place))]);
+  const seen = before
+    ? profileName(before.fields!) ?? before.fields!
+    : record.copies.map(profileName).find((name) => name) ?? "de-identified";
+  const profiles = Object.keys(PROFILES).map((name): [string, string] => [name, code("profile", name)]);
+  if (!(seen in PROFILES)) profiles.push([seen, profile(seen)]);
   const form = h("form", { class: "card", novalidate: true },
     h("p", { class: "step" }, t("grant.step-choose")),
     boxes(t("grant.who"), "who", GROUPS, "group", groups),
-    boxes(t("grant.what-for"), "purpose", permissions, "duo", codes),
+    boxes(t("grant.what-for"), "purpose", OFFERED, "duo", codes),
     more("conditions", t("grant.conditions"), boxes(t("grant.conditions"), "condition", MODIFIERS, "duo", codes)),
-    choice(t("grant.fields"), "fields", Object.keys(PROFILES).map((name) => [name, code("profile", name)]),
-      (before && profileName(before.fields!)) || (record.copies.map(profileName).find((name) => name) ?? "de-identified")),
-    choice(t("grant.region"), "region", Object.keys(REGIONS).map((name) => [name, code("region", name)]), place ?? "WORLD"),
+    choice(t("grant.fields"), "fields", profiles, seen),
+    choice(t("grant.region"), "region", places, place),
     field(t("grant.floor"), "floor", before ? dut(BigInt(before.floorPrice!)) : "50", "decimal"),
     field(t("grant.share"), "share", before ? String(Number(before.patientShare) / 100) : "75", "decimal"),
-    field(t("grant.days"), "days", "365", "numeric"),
+    field(t("grant.days"), "days", String(daysOf(before, now(session))), "numeric"),
+    kept.length > 0 && h("p", { id: "kept" }, t("grant.kept", { kept: several(kept) })),
     record.tier === 3 && h("p", { class: "bad" }, t("grant.tier-3")),
     draft!.replaces && h("p", { class: "quiet" }, t("consents.edit-hint")),
     h("p", { class: "actions" }, h("button", { class: "primary", id: "check" }, t("grant.check")),
@@ -226,14 +245,20 @@ function drawChoice(session: Session, record: RecordState): Node[] {
 
 /** The terms that were chosen; else what is wrong, and where. */
 function takeUp(session: Session, record: RecordState, data: FormData): { id: string; text: string } | null {
-  const who = data.getAll("who").map(String);
-  const purposes = data.getAll("purpose").map(String);
-  const conditions = data.getAll("condition").map(String);
+  const before = replaced(draft!.replaces);
+  const kept = keptOf(before);
+  const chosen: Choice = {
+    who: data.getAll("who").map(String),
+    purposes: data.getAll("purpose").map(String),
+    conditions: data.getAll("condition").map(String),
+    fields: String(data.get("fields")),
+    region: String(data.get("region")),
+  };
   const floor = baseUnits(String(data.get("floor")));
   const share = Math.round(Number(data.get("share")) * 100);
   const days = Number(data.get("days"));
-  if (!who.length) return { id: "who", text: t("grant.missing-who") };
-  if (!purposes.length) return { id: "purpose", text: t("grant.missing-purpose") };
+  if (nobody(chosen, kept)) return { id: "who", text: t("grant.missing-who") };
+  if (noPurpose(chosen, kept)) return { id: "purpose", text: t("grant.missing-purpose") };
   if (floor === null) return { id: "floor", text: t("grant.bad-floor") };
   if (!(share >= 7000 && share <= 8000)) return { id: "share", text: t("grant.bad-share") };
   if (!(Number.isInteger(days) && days >= 1 && days <= 3650)) return { id: "days", text: t("grant.bad-days") };
@@ -241,12 +266,7 @@ function takeUp(session: Session, record: RecordState, data: FormData): { id: st
   draft!.terms = {
     patient: record.owner,
     records: record.record,
-    purposes: (mask(purposes, PERMISSIONS) | mask(conditions, MODIFIERS)).toString(),
-    diseases: ZERO,
-    licensees: mask(who, GROUPS).toString(),
-    fields: PROFILES[String(data.get("fields"))]!.digest,
-    region: String(REGIONS[String(data.get("region"))]![0]),
-    tier: String(Math.max(record.tier, 2)),
+    ...scopeOf(chosen, before, record.tier),
     patientShare: String(share),
     floorPrice: floor.toString(),
     expiry: String(now(session) + days * 86_400),
@@ -276,6 +296,7 @@ function drawCheck(session: Session, terms: Fields): Node[] {
         [t("grant.scope-share"), `${Number(terms.patientShare) / 100} %`],
         [t("grant.scope-tier"), code("covers", terms.tier!)],
       ]),
+      (BigInt(terms.licensees!) & AUCTION_ONLY) > 0n && h("p", {}, t("consents.auction")),
       exact("exact", t("consents.exact-sign"), renderConsent(terms), terms),
       noCopy(terms) && h("p", { class: "bad" }, t("grant.no-copy")),
       h("p", {}, t("grant.can-end")),

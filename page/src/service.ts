@@ -26,7 +26,7 @@ export interface ConsentState {
 }
 export interface Step { at: Moment; event: string; units: number | null; amount: string | null; suspended: boolean | null }
 export interface Use {
-  licence: string; record: string; consent: string; salt: string; who: Who; purposes: string[];
+  licence: string; record: string; consent: string; who: Who; purposes: string[];
   form: number; state: string; bought: Moment; end: number; units: number; used: number; uses: number;
   last_used: Moment | null; urgent: boolean; paid: string; levy: string; settled: string;
   refund: string; earned: string; steps: Step[]; outcomes: Outcome[];
@@ -81,6 +81,24 @@ async function ask<T>(path: string, options?: RequestInit): Promise<T> {
 }
 
 export const get = <T>(path: string): Promise<T> => ask<T>(path);
+
+const MOST = 500;
+
+/** A list from its newest entry to its oldest, in as many requests as that takes; `id` tells entries apart. */
+export async function whole<T extends { total: number }, K extends keyof T>(path: string, key: K, id: string, most = Infinity): Promise<T> {
+  const held = new Map<unknown, unknown>();
+  for (let offset = 0; ; ) {
+    const asked = `limit=${Math.min(MOST, most - offset)}&offset=${offset}`;
+    const answer = await get<T>(`${path}${path.includes("?") ? "&" : "?"}${asked}`);
+    const entries = answer[key] as Record<string, unknown>[];
+    const before = held.size;
+    // One that came meanwhile moves the others back: they are told twice.
+    for (const entry of entries) held.set(entry[id], entry);
+    offset += entries.length;
+    const all = offset >= Math.min(answer.total, most) || held.size === before;
+    if (all) return { ...answer, [key]: [...held.values()] };
+  }
+}
 
 export const post = <T>(path: string, body: unknown): Promise<T> =>
   ask<T>(path, {

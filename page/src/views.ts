@@ -1,12 +1,13 @@
 // What more than one page shows: records, earnings, withdrawals.
 
-import { earned } from "./chain.ts";
-import { type Fields, PERMISSIONS, regionName, renderWithdrawal } from "./messages.ts";
+import { call, earned, paidOut, send } from "./chain.ts";
+import { PERMISSIONS, regionName, renderWithdrawal } from "./messages.ts";
 import type { Earnings, Outcome, RecordState, Use } from "./service.ts";
-import { post } from "./service.ts";
-import { type Session, attempt, refresh, say, sentence } from "./shell.ts";
+import { Refusal, post } from "./service.ts";
+import { type Session, attempt, calm, complain, refresh, say, sentence } from "./shell.ts";
+import { same, withdrawalOf } from "./terms.ts";
 import { type Point, button, chart, facts, h, hex, moment, more, tag } from "./ui.ts";
-import { sign } from "./wallet.ts";
+import { Unconfirmed, sign } from "./wallet.ts";
 import { code, day, maybe, money, number, several, size, t } from "./words.ts";
 
 export const region = (number: number): string => {
@@ -64,15 +65,15 @@ let verdict: { key: string; node: HTMLElement } | null = null;
 
 /** An amount asked of the chain itself, through the wallet, beside what the service said. */
 function checked(session: Session, told: Earnings): HTMLElement {
-  const key = `${told.account} ${told.earned} ${told.block.hash}`;
+  const key = `${session.account} ${told.earned} ${told.block.hash}`;
   if (verdict?.key === key) return verdict.node;
   const node = h("p", { id: "verdict", class: "quiet" }, t("earnings.checking"));
   verdict = { key, node };
-  earned(session.provider, session.info.contracts.DataMarket!, told.account).then(
+  earned(session.provider, session.info.contracts.DataMarket!, session.account).then(
     (found) => {
-      const same = found.amount === BigInt(told.earned);
-      node.className = same ? "good" : "bad";
-      node.textContent = same
+      const agrees = found.amount === BigInt(told.earned);
+      node.className = agrees ? "good" : "bad";
+      node.textContent = agrees
         ? t("earnings.checked", { block: found.block })
         : t("earnings.differs", { block: found.block, amount: money(found.amount) });
     },
@@ -93,23 +94,42 @@ function points(told: Earnings): Point[] {
   });
 }
 
+/** The way on when the service does not bring what was signed, or only says that it did. */
+export function direct(error: unknown, signature: string, act: () => Promise<void>): Node[] {
+  if (!signature || !(error instanceof Refusal || error instanceof Unconfirmed)) return [];
+  return [
+    h("p", {}, t("trouble.direct")),
+    button(t("grant.send"), async () => { await attempt(act); }, { id: "send-direct" }),
+  ];
+}
+
 async function withdraw(session: Session, told: Earnings): Promise<void> {
-  const message: Fields = {
-    account: told.account,
-    to: told.account,
-    amount: told.earned,
-    nonce: String(told.nonce),
-    deadline: String(now(session) + 3600),
+  const { provider, account, info } = session;
+  const market = info.contracts.DataMarket!;
+  let signature = "";
+  let nonce = 0n;
+  const finished = async (): Promise<void> => {
+    await paidOut(provider, market, account, nonce);
+    await refresh(true).catch(() => undefined); // the service may be gone: the chain has said it
+    say(t("earnings.withdrawn", { amount: money(told.earned) }));
   };
-  const domain = { chainId: session.info.chain_id, market: session.info.contracts.DataMarket! };
-  await attempt(async () => {
+  calm();
+  try {
+    nonce = (await earned(provider, market, account)).nonce;
+    const message = withdrawalOf(account, told, nonce, now(session) + 3600);
     say(`${t("earnings.withdrawing")} ${renderWithdrawal(message)}`);
-    const signature = await sign(session.provider, session.account, "Withdrawal", message, domain);
+    signature = await sign(provider, account, "Withdrawal", message, { chainId: info.chain_id, market });
     say(t("grant.bringing"));
-    const paid = await post<{ amount: string }>("/v1/relay/withdrawals", { message, signature });
-    await refresh(true);
-    say(t("earnings.withdrawn", { amount: money(paid.amount) }));
-  });
+    await post("/v1/relay/withdrawals", { message, signature });
+    await finished();
+  } catch (error) {
+    complain(error, ...direct(error, signature, async () => {
+      // An earner's own transaction needs no signature beside it.
+      const asked = [account, account, BigInt(told.earned), BigInt(now(session) + 3600), "0x"];
+      await send(provider, account, market, call("withdraw", asked));
+      await finished();
+    }));
+  }
 }
 
 /** An account's earnings: now, over time, by record, and out. */
@@ -121,6 +141,9 @@ export function earningsView(session: Session, told: Earnings): Node[] {
       h("thead", {}, h("tr", {}, ...head.map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, ...rows.map((row) => h("tr", {}, ...row.map((cell) => h("td", {}, cell)))))));
   const some = BigInt(told.earned) > 0n;
+  if (!same(told.account, session.account)) {
+    return [h("h1", {}, t("earnings.title")), h("p", { class: "bad" }, t("earnings.other", { account: told.account }))];
+  }
   return [
     h("h1", {}, t("earnings.title")),
     h("section", { class: "card" },

@@ -16,6 +16,9 @@ export class Trouble extends Error {
   }
 }
 
+/** What a service says that it did, and the chain does not know of. */
+export class Unconfirmed extends Trouble {}
+
 const found = new Map<string, Announced>();
 
 /** Ask wallets to announce themselves; `heard` is called for each that does. */
