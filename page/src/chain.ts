@@ -30,24 +30,27 @@ export async function revokedAt(provider: Provider, market: string, consent: str
   return Number((word >> 200n) & ((1n << 40n) - 1n));
 }
 
-/** Wait until the market itself knows of a revocation; when that was, unix seconds. */
-export async function revocation(provider: Provider, market: string, consent: string, tries = 40, pause = 500): Promise<number> {
+/** Ask until there is an answer; `otherwise` says what the chain does not know of. */
+async function awaited<T>(ask: () => Promise<T>, otherwise: string, tries: number, pause: number): Promise<T> {
   for (let tried = 0; tried < tries; tried++) {
-    const time = await revokedAt(provider, market, consent);
-    if (time) return time;
+    const found = await ask();
+    if (found) return found;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
-  throw new Unconfirmed("consents.not-revoked");
+  throw new Unconfirmed(otherwise);
 }
 
+/** Wait until the market itself knows a consent. */
+export const known = (provider: Provider, market: string, consent: string, tries = 40, pause = 500): Promise<unknown> =>
+  awaited(() => view(provider, market, "consent_word", consent), "grant.not-known", tries, pause);
+
+/** Wait until the market itself knows of a revocation; when that was, unix seconds. */
+export const revocation = (provider: Provider, market: string, consent: string, tries = 40, pause = 500): Promise<number> =>
+  awaited(() => revokedAt(provider, market, consent), "consents.not-revoked", tries, pause);
+
 /** Wait until a withdrawal with this nonce is done, as the market's own storage says. */
-export async function paidOut(provider: Provider, market: string, account: string, nonce: bigint, tries = 40, pause = 500): Promise<void> {
-  for (let tried = 0; tried < tries; tried++) {
-    if ((await earned(provider, market, account)).nonce > nonce) return;
-    await new Promise((resolve) => setTimeout(resolve, pause));
-  }
-  throw new Unconfirmed("earnings.not-withdrawn");
-}
+export const paidOut = (provider: Provider, market: string, account: string, nonce: bigint, tries = 40, pause = 500): Promise<unknown> =>
+  awaited(async () => (await earned(provider, market, account)).nonce > nonce, "earnings.not-withdrawn", tries, pause);
 
 /** The time of the newest block that the wallet's node has, unix seconds. */
 export async function blockTime(provider: Provider): Promise<number> {

@@ -1,6 +1,6 @@
 // The patient's page (R9, R25, R27): records, consents, who used what, earnings, alerts.
 
-import { call, revocation, send } from "./chain.ts";
+import { call, known, revocation, send } from "./chain.ts";
 import {
   AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, baseUnits, duoNames, dut,
   groupNames, profileName, regionName, renderConsent, renderRevocation, structHash,
@@ -327,6 +327,7 @@ async function grant(session: Session, terms: Fields): Promise<void> {
     say(t("grant.bringing"));
     const done = await post<{ consent: string; at: Moment | null }>("/v1/relay/consents", { message: terms, signature });
     if (done.consent !== id) throw new Error("the service names another consent");
+    await known(session.provider, domain(session).market, id);
     await granted(done.at);
   } catch (error) {
     complain(error, ...direct(error, signature, async () => {
@@ -346,7 +347,7 @@ async function grant(session: Session, terms: Fields): Promise<void> {
 async function granted(at: Moment | null): Promise<void> {
   const replaces = draft?.replaces;
   draft = null;
-  await refresh(true);
+  await refresh(true).catch(() => undefined); // the service may be gone: the chain has said it
   go("consents");
   // The hash's own event draws and clears first.
   await new Promise((resolve) => setTimeout(resolve, 50));

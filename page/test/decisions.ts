@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { encodeAbiParameters } from "viem/utils";
-import { paidOut, revocation } from "../src/chain.ts";
+import { known, paidOut, revocation } from "../src/chain.ts";
 import type { Fields } from "../src/messages.ts";
 import { type Earnings, type Quote, whole } from "../src/service.ts";
 import { type Choice, costOf, countOf, daysOf, endOf, keptNames, keptOf, nobody, noPurpose, scopeOf, withdrawalOf } from "../src/terms.ts";
@@ -34,7 +34,8 @@ async function chain() {
     late: await revocation(late.provider, MARKET, ID, 5, 1),
     asked: late.asked(),
     never: await failing(revocation(node(0n).provider, MARKET, ID, 5, 1)),
-    paid: (await failing(paidOut(paid.provider, MARKET, MARKET, 4n, 5, 1))) ?? "done",
+    unknown: await failing(known(node(0n).provider, MARKET, ID, 5, 1)),
+    paid: await failing(paidOut(paid.provider, MARKET, MARKET, 4n, 5, 1)),
     unpaid: await failing(paidOut(node(4n << 128n).provider, MARKET, MARKET, 4n, 5, 1)),
   };
 }

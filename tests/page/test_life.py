@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.pages import Person, ServiceProcess, serving
 from support.stage import Stage
 
+from medtoken import vocabulary
 from medtoken.errors import ConsentRefused, KeyRefused
 from medtoken.formats import Format
 from medtoken.messages import DUT, Consent
@@ -145,6 +149,73 @@ def test_terms_are_changed_by_new_ones_and_the_old_taken_back(
     assert terms.licensees == stage.suite.market.consent_terms(old).licensees
 
 
+def test_what_the_form_cannot_show_stays_as_it_was(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    record = stage.record()
+    purposes = vocabulary.duo_mask(["DS", "HMB", "NCU"])
+    old = dataclasses.replace(
+        stage.terms(record, days=30),
+        purposes=purposes,
+        diseases=vocabulary.disease_commitment(["5A11"]),
+        licensees=vocabulary.group_mask(["pharma"]) | 1 << 40 | vocabulary.AUCTION_ONLY,
+        fields=b"\xab" * 32,
+        region=410,
+    )
+    before = stage.relay.grant(old, stage.patient.sign(old))
+    patient = someone(stage.patient_wallet)
+    patient.open("/#consents")
+    page = patient.page
+    page.locator(f'[data-consent="0x{before.hex()}"]').get_by_role("link", name="Change it").click()
+    patient.shows("research on the diseases named, group 40, and only by an auction", "#kept")
+    assert page.locator("#days").input_value() == "29"
+    patient.axe()
+    patient.fits()
+    patient.shot("grant-kept-360")
+    page.locator("#check").click()
+    patient.shows("Only by an auction that you sign.", "main")
+    page.locator("#sign").click()
+    patient.shows("Now take the old ones back", ".said")
+    new = str(page.locator("article[data-consent]").first.get_attribute("data-consent"))
+    terms = stage.suite.market.consent_terms(bytes.fromhex(new[2:]))
+    assert isinstance(terms, Consent)
+    assert terms.expiry <= old.expiry
+    fresh = ("expiry", "nonce", "deadline")
+    assert dataclasses.replace(terms, **{name: getattr(old, name) for name in fresh}) == old
+
+
+def test_a_consent_over_a_set_can_only_be_taken_back(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    stage.record()
+    terms = dataclasses.replace(stage.terms(stage.record()), records=b"\x77" * 32)
+    consent = stage.relay.grant(terms, stage.patient.sign(terms))
+    patient = someone(stage.patient_wallet)
+    patient.open(f"/#grant/0x{terms.records.hex()}/0x{consent.hex()}")
+    patient.shows("This page cannot change it", "main")
+    patient.tab("consents")
+    patient.shows("This page cannot change it", "main")
+    patient.page.locator(f"#revoke-0x{consent.hex()}").click()
+    patient.shows("It took effect in block", ".said")
+
+
+def test_an_old_consent_behind_many_is_there(stage: Stage, someone: Callable[..., Person]) -> None:
+    record = stage.record()
+    consents = [stage.consent(record) for _ in range(3)]
+    patient = someone(stage.patient_wallet)
+
+    def one_at_a_time(route: Any) -> None:
+        route.fulfill(
+            response=route.fetch(url=re.sub("limit=[0-9]+", "limit=1", route.request.url))
+        )
+
+    patient.page.route("**/consents?*", one_at_a_time)
+    patient.open("/#consents")
+    for consent in consents:
+        patient.page.locator(f"#revoke-0x{consent.hex()}").wait_for()
+    patient.page.unroute("**/consents?*")
+
+
 def test_a_patient_may_also_send_it_from_the_wallet(
     stage: Stage, someone: Callable[..., Person], tmp_path: Path
 ) -> None:
@@ -166,3 +237,21 @@ def test_a_patient_may_also_send_it_from_the_wallet(
         patient.shows("It took effect in block", ".said")
         assert stage.suite.market.consent(bytes.fromhex(consent[2:])).revoked_at
         page.close()
+
+
+def test_a_withdrawal_may_also_be_sent_from_the_wallet(
+    stage: Stage, someone: Callable[..., Person], tmp_path: Path
+) -> None:
+    stage.earn(10)
+    earned = stage.suite.market.earnings(stage.patient.address).earned
+    stage.chain.node.rpc("anvil_setBalance", stage.patient.address, hex(10**18))
+    with serving(stage.chain, tmp_path, relay=False) as alone:
+        patient = someone(stage.patient_wallet, alone.url)
+        patient.open("/#earnings")
+        patient.page.locator("#withdraw").click()
+        patient.shows("brings nothing to the chain", ".trouble")
+        patient.axe()
+        patient.page.locator("#send-direct").click()
+        patient.shows("were paid to your wallet", ".said")
+        assert stage.suite.usage.balance(stage.patient.address) == earned > 0
+        patient.page.close()

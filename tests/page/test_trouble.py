@@ -13,6 +13,8 @@ from support.live import between
 from support.pages import DESK, Person, serving, wait_for
 from support.stage import Stage
 
+from medtoken.messages import DUT
+
 pytestmark = pytest.mark.page
 
 
@@ -199,6 +201,105 @@ def test_a_service_that_lies_about_an_amount_is_found_out(
     patient.open("/#earnings")
     patient.shows("do not trust this service")
     patient.page.unroute("**/earnings")
+
+
+def test_a_service_that_only_says_that_it_took_a_consent_back_is_found_out(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    consent = stage.consent(stage.record())
+    stage.chain.node.rpc("anvil_setBalance", stage.patient.address, hex(10**18))
+    patient = someone(stage.patient_wallet)
+    at = {"block": 1, "time": 1, "tx": "0x" + "00" * 32}
+    lie = {"consent": "0x" + consent.hex(), "at": at}
+    patient.page.route("**/v1/relay/revocations", lambda route: route.fulfill(json=lie))
+    patient.open("/#consents")
+    patient.page.locator(f"#revoke-0x{consent.hex()}").click()
+    patient.shows("knows of no such revocation", ".trouble")
+    assert "took effect" not in patient.page.locator(".said").inner_text()
+    patient.axe()
+    patient.shot("revocation-not-there-360")
+    assert not stage.suite.market.consent(consent).revoked_at
+    patient.page.locator("#send-direct").click()
+    patient.shows("It took effect in block", ".said")
+    assert stage.suite.market.consent(consent).revoked_at
+
+
+def test_a_service_that_only_says_that_it_paid_is_found_out(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    stage.earn(10)
+    earned = stage.suite.market.earnings(stage.patient.address).earned
+    stage.chain.node.rpc("anvil_setBalance", stage.patient.address, hex(10**18))
+    patient = someone(stage.patient_wallet)
+    who = stage.patient.address
+    lie = {"account": who, "to": who, "amount": str(earned)}
+    patient.page.route("**/v1/relay/withdrawals", lambda route: route.fulfill(json=lie))
+    patient.open("/#earnings")
+    patient.page.locator("#withdraw").click()
+    patient.shows("knows of no such withdrawal", ".trouble")
+    assert stage.suite.usage.balance(who) == 0
+    patient.page.locator("#send-direct").click()
+    patient.shows("were paid to your wallet", ".said")
+    assert stage.suite.usage.balance(who) == earned
+
+
+def test_earnings_of_somebody_else_are_not_shown_as_ones_own(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    stage.earn(10)
+    patient, other = someone(stage.patient_wallet), stage.chain.cast["stranger"].address
+
+    def lie(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=json.loads(answer.text()) | {"account": other})
+
+    patient.page.route("**/earnings", lie)
+    patient.open("/#earnings")
+    patient.shows("answered about another account", "main")
+    assert not patient.page.locator("#withdraw, #earned, #verdict").count()
+    patient.axe()
+    patient.fits()
+    patient.page.unroute("**/earnings")
+
+
+def test_a_service_that_lies_about_a_price_sells_nothing(
+    stage: Stage, someone: Callable[..., Person]
+) -> None:
+    consent = stage.consent(stage.record())
+    stage.licensee.deposit(10_000 * DUT)
+    company = someone(stage.chain.cast["pharma"])
+
+    def lie(route: Any) -> None:
+        answer = route.fetch()
+        route.fulfill(response=answer, json=json.loads(answer.text()) | {"price": str(50 * DUT)})
+
+    company.page.route("**/quote?*", lie)
+    company.open("/licensee")
+    company.page.locator(f"#offer-0x{consent.hex()} summary").click()
+    company.page.locator(f"#quote-0x{consent.hex()}").click()
+    company.shows("50 DUT × 10 = 500 DUT, and 25 DUT reserve levy on top")
+    company.shows("do not buy here")
+    company.axe()
+    assert not company.page.locator(f"#buy-0x{consent.hex()}").count()
+    company.page.unroute("**/quote?*")
+
+
+def test_a_fast_clock_makes_no_year_cost_two(stage: Stage, someone: Callable[..., Person]) -> None:
+    consent = stage.consent(stage.record(), days=800)
+    stage.licensee.deposit(10_000 * DUT)
+    company = someone(stage.chain.cast["pharma"])
+    company.page.add_init_script("const real = Date.now; Date.now = () => real() + 86_400_000;")
+    company.open("/licensee")
+    company.page.locator(f"#offer-0x{consent.hex()} summary").click()
+    company.page.locator(f"#form-0x{consent.hex()}").select_option("1")
+    company.page.locator(f"#days-0x{consent.hex()}").fill("365")
+    company.page.locator(f"#quote-0x{consent.hex()}").click()
+    company.shows("50 DUT × 1 = 50 DUT, and 2.5 DUT reserve levy on top")
+    before = stage.suite.market.licensee(stage.licensee.address).deposit
+    company.page.locator(f"#buy-0x{consent.hex()}").click()
+    company.shows("Licensed in block", ".said")
+    spent = before - stage.suite.market.licensee(stage.licensee.address).deposit
+    assert spent == 525 * DUT // 10
 
 
 def test_the_policy_lets_a_page_ask_nobody_else(

@@ -126,7 +126,8 @@ def test_only_the_market_says_that_something_is_done(told: dict[str, Any]) -> No
     found = told["chain"]
     assert (found["late"], found["asked"]) == (1_900_000_000, 3)
     assert found["never"] == "Unconfirmed consents.not-revoked"
-    assert found["paid"] == "done"
+    assert found["unknown"] == "Unconfirmed grant.not-known"
+    assert found["paid"] is True
     assert found["unpaid"] == "Unconfirmed earnings.not-withdrawn"
 
 
