@@ -40,8 +40,8 @@ CHOICE: dict[str, Any] = {
 SCOPE = ("purposes", "diseases", "licensees", "fields", "region", "tier")
 
 
-def change(choice: dict[str, Any], tier: int = 2, **before: str) -> dict[str, Any]:
-    return {"before": BEFORE | before, "choice": CHOICE | choice, "tier": tier}
+def change(choice: dict[str, Any], **before: str) -> dict[str, Any]:
+    return {"before": BEFORE | before, "choice": CHOICE | choice, "tier": 2}
 
 
 UNCHANGED = {
