@@ -205,15 +205,16 @@ def test_an_old_consent_behind_many_is_there(stage: Stage, someone: Callable[...
     patient = someone(stage.patient_wallet)
 
     def one_at_a_time(route: Any) -> None:
-        route.fulfill(
-            response=route.fetch(url=re.sub("limit=[0-9]+", "limit=1", route.request.url))
-        )
+        path, _, query = route.request.url.partition("?")
+        offset = "".join(re.findall("&offset=[0-9]+", f"&{query}"))
+        route.fulfill(response=route.fetch(url=f"{path}?limit=1{offset}"))
 
-    patient.page.route("**/consents?*", one_at_a_time)
+    lists = re.compile(r"/consents(\?|$)")
+    patient.page.route(lists, one_at_a_time)
     patient.open("/#consents")
     for consent in consents:
         patient.page.locator(f"#revoke-0x{consent.hex()}").wait_for()
-    patient.page.unroute("**/consents?*")
+    patient.page.unroute(lists)
 
 
 def test_a_patient_may_also_send_it_from_the_wallet(
