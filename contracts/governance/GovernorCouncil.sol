@@ -19,8 +19,9 @@ import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/Signa
  * 2. Nobody but a carried proposal seats or unseats.
  * 3. A proposal that does nothing but set seats cannot be rejected: a council is no judge in its own case, and one
  *    that was captured is replaced by a vote.
- * 4. What is rejected is never voted on, queued or executed; what the gate has let through is never rejected.
- * 5. Votes are weighed as of the second before the proposal was made, not as of the gate's end: what is minted in
+ * 4. Objections count by the seats there are when somebody objects, also when that is one who has objected before.
+ * 5. What is rejected is never voted on, queued or executed; what the gate has let through is never rejected.
+ * 6. Votes are weighed as of the second before the proposal was made, not as of the gate's end: what is minted in
  *    answer to a proposal, or beside it in one block, has no weight in it.
  */
 abstract contract GovernorCouncil is Governor {
@@ -91,7 +92,8 @@ abstract contract GovernorCouncil is Governor {
     /**
      * @notice Object to a pending proposal; the objection that brings the weight over one half rejects it.
      * @return weight Of all objections so far, in bps of the whole council.
-     * @dev Caller: a seat, once. Reverts when the proposal is not pending, and when it is about seats alone.
+     * @dev Caller: a seat. Reverts when the proposal is not pending, and when it is about seats alone. Who objects again
+     * has the objections counted anew, by the seats there are now; only a rejection is told then.
      */
     function object(uint256 proposalId) external returns (uint256 weight) {
         return _object(proposalId, _msgSender());
@@ -167,9 +169,11 @@ abstract contract GovernorCouncil is Governor {
         require(_chambers[seat] != Chamber.None, "council: the caller has no seat");
         _validateStateBitmap(proposalId, _encodeStateBitmap(ProposalState.Pending));
         require(!_gates[proposalId].aboutSeats, "council: not in its own case");
-        require(!_objected[proposalId][seat], "council: this seat has objected");
+        bool again = _objected[proposalId][seat];
         _objected[proposalId][seat] = true;
         weight = objections(proposalId);
+        // Seats may have changed since: the same objections can have come to weigh more than one half.
+        if (again && weight <= WHOLE / 2) return weight;
         emit ProposalObjected(proposalId, seat, weight);
         if (weight > WHOLE / 2) {
             _gates[proposalId].rejected = true;

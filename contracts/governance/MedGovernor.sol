@@ -21,14 +21,16 @@ import {GovernorCouncil} from "./GovernorCouncil.sol";
  *
  * Interface: OpenZeppelin's Governor (`propose`, `castVote` and its variants, `castVoteBySig` for votes that anybody
  * relays, `queue`, `execute`, `cancel` by the proposer while the gate is open), unchanged, so that tools which know it
- * work; the council's functions; `setContributionDivisor`, `setQuorumShare` for a carried proposal.
+ * work; the council's functions; `setContributionDivisor`, `setQuorumShare` for a carried proposal. Bounds hold for
+ * OpenZeppelin's `setVotingPeriod` (1 to 30 days) and `setProposalThreshold` (1 to 100,000e18) too.
  * Events: OpenZeppelin's (ProposalCreated, VoteCast, ProposalQueued, ProposalExecuted, ProposalCanceled, the settings'),
  * the council's, and ContributionDivisorSet, QuorumShareSet, NonceUsed.
  * Invariants:
  * 1. A vote weighs what its voter held at the snapshot, once, whoever relays it; nothing that is minted, burned,
  *    recovered or set later changes it. Nobody votes with what others hold: both tokens refuse delegation.
  * 2. Without a vote for it nothing is carried, however small the quorum; a tie of 60 to 40 is not enough.
- * 3. It has no owner and no guardian. It changes itself by proposals alone, and cannot take the council's time away.
+ * 3. It has no owner and no guardian. It changes itself by proposals alone, and cannot take the council's time away;
+ *    no rule that it sets makes voting or proposing impossible.
  * 4. A proposal runs once: its calls and description name it, and it is marked before it runs.
  * 5. Its clock is that of both tokens (ERC-6372, seconds).
  */
@@ -37,7 +39,15 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
 
     uint256 private constant BPS = 10_000;
 
+    /// @notice The least time that the council has for its objections, seconds.
+    uint256 public constant MIN_GATE = 7 days;
+
     // Bounds within which a proposal may move the rules.
+    uint256 public constant MIN_PERIOD = 1 days;
+    uint256 public constant MAX_PERIOD = 30 days;
+    /// @dev 100,000 votes, base units: the GT of some 55 TB that are kept for a year. A hospital has that, so no
+    /// majority of a day shuts everybody else out for good.
+    uint256 public constant MAX_THRESHOLD = 100_000e18;
     uint256 public constant MAX_QUORUM_SHARE = 5_000;
     uint256 public constant MAX_CONTRIBUTION_DIVISOR = 1_000_000;
 
@@ -53,9 +63,9 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
     /// @dev A signed ballot was counted, so that the events alone tell every word that is kept here.
     event NonceUsed(address indexed account, uint256 nonce);
 
-    /// @param gate Seconds for the council; fixed.
-    /// @param period Seconds for the vote.
-    /// @param threshold Votes that a proposer must have, base units.
+    /// @param gate Seconds for the council, at least 7 days; fixed.
+    /// @param period Seconds for the vote, 1 to 30 days.
+    /// @param threshold Votes that a proposer must have, base units, at most `MAX_THRESHOLD`.
     /// @param quorumShare Bps of all votes.
     /// @param divisor DCT to one contribution.
     struct Rules {
@@ -86,7 +96,7 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
         GovernorCouncil(seats)
     {
         require(address(timelock).code.length != 0, "governor: no timelock is named");
-        require(rules.gate != 0, "governor: the council has no time");
+        require(rules.gate >= MIN_GATE, "governor: the council has too little time");
         require(
             governance.clock() == clock() && contribution.clock() == clock(), "governor: the tokens' clock is another"
         );
@@ -188,8 +198,14 @@ contract MedGovernor is GovernorSettings, GovernorCountingSimple, GovernorTimelo
         emit NonceUsed(owner, nonce);
     }
 
+    function _setVotingPeriod(uint32 period) internal override {
+        require(period >= MIN_PERIOD && period <= MAX_PERIOD, "governor: period out of bounds");
+        super._setVotingPeriod(period);
+    }
+
     function _setProposalThreshold(uint256 threshold) internal override {
         require(threshold != 0, "governor: who holds nothing does not propose");
+        require(threshold <= MAX_THRESHOLD, "governor: threshold out of bounds");
         super._setProposalThreshold(threshold);
     }
 

@@ -72,9 +72,13 @@ BUDGET_PERIOD = (86_400, 366 * 86_400)
 BUDGET_LENGTH = 5 * 366 * 86_400
 BONUSES = ((1, 10**12), (1, 20_000))  # calls, bps
 
-# R28: bps of the whole council by chamber, the most seats; bounds of DCT to a contribution, of the quorum.
+# R28: bps of the whole council by chamber, the most seats, the council's least seconds; bounds of a vote's
+# seconds, of the votes of a proposer in base units, of DCT to a contribution, of the quorum.
 CHAMBERS = {1: 4_000, 2: 4_000, 3: 2_000}
 SEATS = 45
+GATE = 7 * 86_400
+PERIODS = (86_400, 30 * 86_400)
+THRESHOLDS = (1, 100_000 * 10**18)
 DIVISORS = (1, 1_000_000)
 QUORUM_SHARES = (1, 5_000)
 

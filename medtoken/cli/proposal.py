@@ -80,17 +80,20 @@ def _governor(context: Context) -> Governor:
 
 
 @proposal.command("hand-over")
-@click.option("--params", default="devnet", show_default=True, help="The rules: parameter file.")
+@click.option("--params", help="The rules: parameter file; the deployment's own unless said.")
 @seats_option
 @common
-def hand_over(context: Context, params: str, seats: Sequence[str]) -> None:
+def hand_over(context: Context, params: str | None, seats: Sequence[str]) -> None:
     """Create the governor and let it propose to the timelock instead of the operator, for good.
 
     With a delay it takes two runs: the first schedules, the second, after the delay, executes.
     """
     council = context.seats(seats)
     wallet = context.wallet("operator")
-    loaded = load_params(params, operator=wallet.address, platform=wallet.address, people={})
+    named = params or context.deployment.network
+    loaded = load_params(named, operator=wallet.address, platform=wallet.address, people={})
+    for name, value in loaded.governor.items():
+        context.say(f"The governor's {name}: {value}")
     record = context.deployment_file or context.home.deployment(context.node.chain_id)
     deployment, said = execute_handover(
         context.node,
@@ -217,7 +220,8 @@ def object_(context: Context, number: int, account: str | None, signature: bytes
     else:
         wallet, seat = context.wallet("relay"), _named(context, account)
         receipt = governor.object_signed(wallet, number, seat, signature, key=intent)
-    weight = governor.events(receipt.logs, "ProposalObjected")[0].args["weight"]
+    # Who objects again is not told of in an event, unless that rejects.
+    weight = governor.objections(number)
     rejected = bool(governor.events(receipt.logs, "ProposalCanceled"))
     context.done(
         {"proposal": str(number), "objections": weight, "rejected": rejected},

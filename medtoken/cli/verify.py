@@ -32,6 +32,11 @@ def verify(context: Context) -> None:
             f"holds  deployer: {found.deployer} "
             + (f"holds {held}, as the record declares" if held else "holds no role"),
         ]
+    if found.timelock_delay is not None:
+        lines.append(f"tells  timelock: it waits {found.timelock_delay:,} s")
+    if found.rules:
+        rules = ", ".join(f"{name} {value}" for name, value in found.rules.items())
+        lines.append(f"tells  governor: {rules}")
     context.done(found.as_dict(), "\n".join([where, *lines]))
     if found.deviations:
         ways = "1 way" if len(found.deviations) == 1 else f"{len(found.deviations)} ways"

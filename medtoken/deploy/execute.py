@@ -84,8 +84,8 @@ def create(
         block=receipt.block,
         tx="0x" + receipt.tx.hex(),
         implementation_tx="0x" + made.tx.hex() if step.proxied else None,
-        constructor=_plain(args),
-        initialize=_plain(initialize) if initialize is not None else None,
+        constructor=plain(args),
+        initialize=plain(initialize) if initialize is not None else None,
         compiler={**artifact["compiler"], "settings": artifact["settings"]},
         integrity=integrity(step.name),
     )
@@ -109,7 +109,7 @@ def _created(receipt: Receipt) -> str:
     return receipt.contract
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Arguments as JSON: bytes as hex, big numbers as text."""
     if isinstance(value, bytes):
         return "0x" + value.hex()
@@ -118,5 +118,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value]
+        return {k: plain(v) for k, v in value.items()}
+    return [plain(v) for v in value]

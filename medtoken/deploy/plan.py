@@ -49,6 +49,15 @@ GOVERNOR = "MedGovernor"
 # The rules of the governor (R28), as the contract names them.
 GOVERNOR_RULES = ("gate", "period", "threshold", "quorumShare", "divisor")
 
+# The bounds that the contract enforces for them, both included.
+GOVERNOR_BOUNDS = {
+    "gate": (7 * 86_400, 2**48 - 1),
+    "period": (86_400, 30 * 86_400),
+    "threshold": (1, 100_000 * 10**18),
+    "quorumShare": (1, 5_000),
+    "divisor": (1, 1_000_000),
+}
+
 # The people that a deployment names, and the role that each gets in the AccessManager.
 PEOPLE: dict[str, Role] = {
     "compliance": Role.COMPLIANCE,

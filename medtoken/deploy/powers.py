@@ -1,8 +1,9 @@
 """Who may do what on a chain now: every function that changes anything, its callers and their delay (R29).
 
 ``read_powers`` asks the chain and nothing else: members of roles from the AccessManager's events, each
-confirmed by a call at the same block; functions, delays, bound contracts and owners by calls. The tables
-in ``roles`` and ``callers`` say which questions to ask, never the answers.
+confirmed by a call at the same block; functions, delays, bound contracts and owners by calls. Events are
+read from the chain's first block on, whatever blocks the record names. The tables in ``roles`` and
+``callers`` say which questions to ask, never the answers.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from medtoken import artifacts
 from medtoken.chain.abi import Log, abi, selector
 from medtoken.chain.words import BudgetWord
 from medtoken.deploy.callers import CALLERS, CARRIED, RULERS, Caller, Kind
-from medtoken.deploy.plan import PEOPLE, ZERO_ADDRESS
+from medtoken.deploy.plan import GOVERNOR, PEOPLE, ZERO_ADDRESS
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
+from medtoken.deploy.timelock import TIMELOCK, RawLog, Waiting, read_logs
 from medtoken.errors import DeploymentError, WrongChain
 
 PROXY_ADMIN = "ProxyAdmin"
@@ -29,6 +31,8 @@ IMPLEMENTATION_SLOT = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA50
 ADMIN_SLOT = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
 TIMELOCK_ROLES = ("PROPOSER_ROLE", "CANCELLER_ROLE", "EXECUTOR_ROLE", "DEFAULT_ADMIN_ROLE")
 
+# Contracts whose events say who was ever given a power.
+_TOLD_BY = ("AccessManager", TIMELOCK, "Treasury", "UsageToken")
 _PROTOCOL = 2  # the bit of a protocol contract in the usage token's standing
 # Functions that one contract may call, by the view that names it.
 _NAMED_BY = {
@@ -48,13 +52,6 @@ class _Block(Protocol):
     def timestamp(self) -> int: ...
 
 
-class _Log(Protocol):
-    @property
-    def topics(self) -> tuple[bytes, ...]: ...
-    @property
-    def data(self) -> bytes: ...
-
-
 class Chain(Protocol):
     """What is asked of a chain; ``medtoken.chain.node.Node`` answers it."""
 
@@ -63,7 +60,7 @@ class Chain(Protocol):
     def head(self) -> _Block: ...  # noqa: D102
     def logs(  # noqa: D102
         self, addresses: Sequence[str], first: int, last: int
-    ) -> Iterable[_Log]: ...
+    ) -> Iterable[RawLog]: ...
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes: ...  # noqa: D102
     def storage(self, address: str, slot: int, block: int | None = None) -> int: ...  # noqa: D102
 
@@ -140,6 +137,10 @@ class Powers:
     admin_delays: dict[
         str, int
     ]  # by contract: seconds before its table of functions changes; not zero
+    # Operations that wait in the timelock, and that no proposal which the governor has queued explains.
+    unexplained: tuple[str, ...]
+    governor_timelock: str | None  # which timelock the governor obeys, if there is a governor
+    rules: dict[str, int]  # of the governor: gate and period in seconds, threshold in base units
 
     def role(self, number: int) -> RoleState:
         """A role by its number."""
@@ -222,9 +223,16 @@ class _Reader:
         }
         self._names = self._known()
         self._delay = int(self._ask("TimelockController", "getMinDelay"))
+        addresses = {name: deployment.address(name) for name in _TOLD_BY}
+        self._told = read_logs(chain, addresses, self._block)
+        self._waiting = Waiting(chain, self._timelock, self._block, self._told[TIMELOCK])
+        self._governor = None
+        if GOVERNOR in deployment.contracts:
+            self._governor = deployment.address(GOVERNOR)
+            self._obeyed = str(self._ask(GOVERNOR, "timelock"))
 
     def read(self) -> Powers:
-        logs = list(self._logs("AccessManager"))
+        logs = self._told["AccessManager"]
         roles = tuple(self._roles(logs))
         by_id = {role.id: role for role in roles}
         targets = {
@@ -252,7 +260,22 @@ class _Reader:
                 for address, name in targets.items()
                 if (delay := int(self._ask("AccessManager", "getTargetAdminDelay", address)))
             },
+            unexplained=tuple(
+                "0x" + operation.hex() for operation in self._waiting.unexplained(self._governor)
+            ),
+            governor_timelock=self._obeyed if self._governor else None,
+            rules=self._rules() if self._governor else {},
         )
+
+    def _rules(self) -> dict[str, int]:
+        views = {
+            "gate": "votingDelay",
+            "period": "votingPeriod",
+            "threshold": "proposalThreshold",
+            "quorumShare": "quorumShare",
+            "divisor": "contributionDivisor",
+        }
+        return {name: int(self._ask(GOVERNOR, view)) for name, view in views.items()}
 
     # ------------------------------------------------------------------ roles
 
@@ -349,7 +372,7 @@ class _Reader:
         elif (contract, function) == ("UsageToken", "burn"):
             marked = dict.fromkeys(
                 log.args["account"]
-                for log in self._logs(contract)
+                for log in self._told[contract]
                 if log.event == "StandingChanged" and log.args["current"] & _PROTOCOL
             )
             yield from self._holders(
@@ -357,7 +380,7 @@ class _Reader:
             )
         elif contract == "Treasury" and function in ("spend", "give_back"):
             given = dict.fromkeys(
-                log.args["spender"] for log in self._logs(contract) if log.event == "BudgetApproved"
+                log.args["spender"] for log in self._told[contract] if log.event == "BudgetApproved"
             )
             for spender in given:
                 budget = BudgetWord.unpack(int(self._ask(contract, "budget_word", spender)))
@@ -365,7 +388,7 @@ class _Reader:
                     yield from self._holders([spender])
         elif contract == "MedGovernor":
             if RULERS[contract][function] == CARRIED:
-                yield self._slowed(Holder(self._timelock, self._name(self._timelock)))
+                yield self._slowed(Holder(self._obeyed, self._name(self._obeyed)))
         elif contract == "TimelockController":
             role = {
                 "schedule": "PROPOSER_ROLE",
@@ -386,13 +409,7 @@ class _Reader:
                 yield Holder(self._timelock, contract, self._delay)
 
     def _in_timelock(self, role: str) -> list[str]:
-        number = self._ask("TimelockController", role)
-        ever = dict.fromkeys(
-            log.args["account"]
-            for log in self._logs("TimelockController")
-            if log.event == "RoleGranted" and log.args["role"] == number
-        )
-        return [who for who in ever if self._ask("TimelockController", "hasRole", number, who)]
+        return self._waiting.holders(self._ask("TimelockController", role))
 
     def _strays(self, logs: list[Log]) -> Iterator[Stray]:
         known = {
@@ -416,13 +433,6 @@ class _Reader:
     def _ask(self, contract: str, function: str, *args: Any) -> Any:
         address = self._deployment.address(contract)
         return _result(self._chain, contract, address, function, *args, block=self._block)
-
-    def _logs(self, contract: str) -> Iterator[Log]:
-        address, first = self._deployment.address(contract), self._deployment.first_block
-        for raw in self._chain.logs([address], first, self._block):
-            log = abi(contract).log(raw.topics, raw.data)
-            if log is not None:
-                yield log
 
     def _holders(self, accounts: Iterable[str]) -> Iterator[Holder]:
         for account in accounts:

@@ -22,6 +22,7 @@ from medtoken.chain.abi import abi
 from medtoken.deploy.callers import Kind
 from medtoken.deploy.plan import (
     GOVERNOR,
+    GOVERNOR_BOUNDS,
     PEOPLE,
     ZERO_ADDRESS,
     Call,
@@ -65,7 +66,7 @@ class CodeChain(Chain, Protocol):
 class Deviation:
     """One way in which a deployment is not what it should be, in one clear sentence."""
 
-    kind: str  # record, code, proxy, role, function, bound, timelock
+    kind: str  # record, code, proxy, role, function, bound, timelock, governor
     contract: str  # whose it is
     text: str
 
@@ -80,6 +81,9 @@ class Verification:
     functions: int
     deployer: str
     deployer_roles: tuple[str, ...]
+    # Seconds that the timelock waits, and the governor's rules; None and nothing where not read.
+    timelock_delay: int | None
+    rules: dict[str, int]
     deviations: tuple[Deviation, ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -124,6 +128,7 @@ def verify(chain: CodeChain, deployment: Deployment) -> Verification:
         found += _roles(powers, deployment)
         found += _functions(powers, deployment, plan)
         found += _timelock(powers, deployment)
+        found += _governor(powers, deployment)
     held = [
         role.name
         for role in (powers.roles if powers else ())
@@ -136,6 +141,8 @@ def verify(chain: CodeChain, deployment: Deployment) -> Verification:
         functions=len(powers.functions) if powers else 0,
         deployer=deployment.deployer,
         deployer_roles=tuple(held),
+        timelock_delay=powers.timelock_delay if powers else None,
+        rules=powers.rules if powers else {},
         deviations=tuple(found),
     )
 
@@ -416,7 +423,14 @@ def _timelock(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
     """
     timelock = deployment.address("TimelockController")
     made = deployment.contracts["TimelockController"].constructor
-    if made and str(powers.timelock_delay) != str(made[0]):
+    if not made:
+        yield Deviation(
+            "timelock",
+            "TimelockController",
+            f"The timelock waits {powers.timelock_delay} s; the record does not say how long it was "
+            "made to wait.",
+        )
+    elif str(powers.timelock_delay) != str(made[0]):
         yield Deviation(
             "timelock",
             "TimelockController",
@@ -429,6 +443,13 @@ def _timelock(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
         proposes = powers.of("TimelockController", "schedule").holders
         if any(holder.address == governor for holder in proposes):  # not while it is on its way
             proposers, cancellers = {governor}, set()
+            for operation in powers.unexplained:
+                yield Deviation(
+                    "timelock",
+                    "TimelockController",
+                    f"Operation {operation} waits in the timelock, and no vote has carried it; "
+                    "nobody can cancel it.",
+                )
     for function, doing, wanted in (
         ("schedule", "propose to", proposers),
         ("cancel", "cancel in", cancellers),
@@ -451,6 +472,26 @@ def _timelock(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
                 "timelock",
                 "TimelockController",
                 f"{who} {may} {doing} the timelock, other than declared.",
+            )
+
+
+def _governor(powers: Powers, deployment: Deployment) -> Iterator[Deviation]:
+    """The governor obeys the suite's timelock, and its rules lie in their bounds."""
+    if GOVERNOR not in deployment.contracts:
+        return
+    timelock = deployment.address("TimelockController")
+    if powers.governor_timelock != timelock:
+        yield Deviation(
+            "governor",
+            GOVERNOR,
+            f"The governor obeys the timelock {powers.governor_timelock}, not {timelock}.",
+        )
+    for name, (least, most) in GOVERNOR_BOUNDS.items():
+        if not least <= powers.rules[name] <= most:
+            yield Deviation(
+                "governor",
+                GOVERNOR,
+                f"The governor's {name} is {powers.rules[name]}, not within {least} and {most}.",
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,9 +63,15 @@ def verbs(stage: Stage) -> Verbs:
 def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     chain = verbs.stage.chain
     assert "has no governor yet" in verbs.refused("list")
-    first = verbs.hand_over()
+    words = ("hand-over", "--seat", "users=seat", "--seat", "institutions=other-seat")
+    said = verbs.ran(*words)
+    first = said.ok()
+    # The rules are those of the network that the record names, and are said before anything is sent.
+    assert "The governor's gate: 604800" in said.err
+    assert "The governor's quorumShare: 400" in said.err
     assert first["now"] == "The governor alone proposes to the timelock."
     assert verbs.hand_over() == first  # run again, it changes nothing
+    assert "other rules or other seats" in verbs.refused(*words[:3])
     assert [s["chamber"] for s in verbs("council")["seats"]] == ["users", "institutions"]
     chain.warp(1)
     number = verbs.make()
@@ -105,6 +112,9 @@ def test_the_council_rejects_and_the_proposer_cancels(verbs: Verbs) -> None:
     verbs.stage.chain.warp(1)
     number = verbs.make()
     verbs("object", number, "--as", "seat")
+    # Once more has them counted anew, and says what they weigh.
+    again = verbs("object", number, "--as", "seat")
+    assert (again["objections"], again["rejected"]) == (4_000, False)
     signed = verbs("ballot", number, "object", "--as", "other-seat")
     relayed = ("--for", "other-seat", "--signature", signed["signature"])
     assert verbs("object", number, *relayed) == {
@@ -131,6 +141,14 @@ def test_what_cannot_be_is_said_in_a_sentence(verbs: Verbs) -> None:
     assert "There is no proposal 7." in verbs.refused("show", "7")
     assert "x is not the number of a proposal." in verbs.refused("show", "x")
     assert "is not of the form CHAMBER=ADDRESS" in verbs.refused("hand-over", "--seat", "nobody")
+
+
+def test_the_rules_are_those_of_the_deployments_network(verbs: Verbs) -> None:
+    record = verbs.stage.home.deployment(verbs.stage.chain.node.chain_id)
+    made = Deployment.load(record)
+    replace(made, network="elsewhere").save(record)
+    assert "the parameters elsewhere cannot be read" in verbs.refused("hand-over")
+    assert verbs("hand-over", "--params", "devnet")["now"].startswith("The governor alone")
 
 
 def test_only_the_operator_hands_over(verbs: Verbs) -> None:

@@ -7,10 +7,11 @@ from unittest.mock import patch
 
 from eth_utils import to_checksum_address
 
-from medtoken.deploy.plan import ZERO_ADDRESS
+from medtoken.deploy.plan import GOVERNOR, ZERO_ADDRESS
 from medtoken.deploy.powers import IMPLEMENTATION_SLOT, Powers, read_powers
 from medtoken.deploy.record import Deployment, integrity
 from medtoken.deploy.verify import Verification, verify
+from support.governance import Governed
 from support.recording import EvmChain, RecordingEvm, deployment_of
 from support.world import World
 
@@ -32,15 +33,18 @@ class Declared:
         return read_powers(self.chain, self.deployment)
 
 
-def declared() -> Declared:
-    """Deploy the suite by the real plan."""
+def declared(kind: type[World] = World) -> Declared:
+    """Deploy the suite by the real plan, under its governor where that is the kind of world."""
     with patch("support.world.Evm", RecordingEvm):
-        world = World()
+        world = kind()
     assert isinstance(world.evm, RecordingEvm)
     params = world.params
     offices = {"operator": params.operator, "platform": params.platform, **params.people}
+    addresses = {name: contract.address for name, contract in world.suite.items()}
+    if isinstance(world, Governed):
+        addresses[GOVERNOR] = world.governor.address
     deployment = deployment_of(
-        {name: contract.address for name, contract in world.suite.items()},
+        addresses,
         world.people.deployer,
         {name: str(who) for name, who in offices.items()},
     )

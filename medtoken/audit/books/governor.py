@@ -259,12 +259,16 @@ class GovernorBook(Book):
         if found is None:
             return
         self._require(seat in self.seats, f"{seat}, who objected to {number}, has no seat")
-        self._require(
-            self._is_pending(found) and not found.about_seats and seat not in found.objected,
-            f"{seat} objected to {number} twice, too late, or where the council has no say",
-        )
+        again = seat in found.objected
         found.objected.add(seat)
         weight = self.objections(found)
+        # Who objects again has them counted anew, and is heard when that rejects.
+        self._require(
+            self._is_pending(found)
+            and not found.about_seats
+            and (not again or weight > rules.BPS // 2),
+            f"{seat} objected to {number} twice, too late, or where the council has no say",
+        )
         self._expect(f"the objections to {number}, bps", weight, event.args["weight"])
         if weight > rules.BPS // 2:
             self._rejections.append(number)
@@ -371,20 +375,25 @@ class GovernorBook(Book):
         self._set(event)
         before, after = event.args["oldVotingDelay"], event.args["newVotingDelay"]
         self._expect("the council's time, which never changes", (0, 0), (self.delay, before))
-        self._require(after != 0, "the council has no time")
+        self._require(after >= rules.GATE, "the council has too little time")
         self.delay = after
 
     def _period(self, event: Event) -> None:
         self._set(event)
         before, after = event.args["oldVotingPeriod"], event.args["newVotingPeriod"]
-        self._require(after != 0, "there is no time to vote")
+        self._require(
+            rules.within(after, rules.PERIODS), f"the vote's time: {after} is out of bounds"
+        )
         self._expect("the vote's time, as it was", self.period, before)
         self.period = after
 
     def _threshold(self, event: Event) -> None:
         self._set(event)
         before, after = event.args["oldProposalThreshold"], event.args["newProposalThreshold"]
-        self._require(after != 0, "who holds nothing may propose")
+        self._require(
+            rules.within(after, rules.THRESHOLDS),
+            f"the votes of a proposer: {after} is out of bounds",
+        )
         self._expect("the votes of a proposer, as they were", self.threshold, before)
         self.threshold = after
 

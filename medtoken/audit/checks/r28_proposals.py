@@ -161,7 +161,8 @@ def _objections(history: b.History) -> list[ir.Table]:
         b.broken(
             rows,
             (rows.chamber > 0)
-            & (rows.number == 1)
+            # Who objects again is heard when seats have changed and it rejects.
+            & ((rows.number == 1) | (rows.counted * 2 > b.BPS))
             & (rows.block_time <= rows.gate)
             & (rows.gone.isnull() | (rows.gone > rows["at"])),
             "an objection twice, too late, or of nobody who has a seat",

@@ -280,7 +280,7 @@ PLANTS: list[Plant] = [
         "r28_proposals",
         "med_governor_proposal_queued",
         1,
-        {"block_time": more(-3600)},
+        {"block_time": more(-7 * 86_400)},
         "before its vote was over",
     ),
     (
@@ -301,7 +301,7 @@ PLANTS: list[Plant] = [
         "r28_proposals",
         "med_governor_proposal_objected",
         3,
-        {"block_time": more(3601)},
+        {"block_time": more(7 * 86_400 + 1)},
         "an objection twice, too late",
     ),
     ("r28_proposals", "med_governor_proposal_canceled", 0, {"tx_hash": WORD}, "was not rejected"),

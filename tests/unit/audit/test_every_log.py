@@ -134,6 +134,9 @@ UNSEEN = {
     # timelock ran tells that a proposal was executed
     "MedGovernor.ProposalCreated": 1,
     "MedGovernor.ProposalExecuted": 3,
+    # Counted anew: the same seats have objected, and only the governor's storage tells a rejection
+    # from its proposer's own cancelling.
+    "MedGovernor.ProposalObjected": 1,
     "MedGovernor.TimelockChange": 2,
     "MedGovernor.VoteCast": 1,
     # the operator's powers, which a later vote gave back

@@ -73,6 +73,18 @@ def reached(file: str, name: str) -> str:
     return text
 
 
+def home_of(contract: str, name: str) -> str:
+    """The source of an external function: the contract's own, or of the module it exports it from."""
+    own = f"{contract}.vy"
+    if name in functions(own):
+        return own
+    text = (SOURCES / own).read_text(encoding="utf-8")
+    (exports,) = re.findall(r"^exports:\s*(\([^)]*\)|.*)$", text, re.M)
+    (module,) = re.findall(rf"\b(\w+)\.{name}\b", exports)
+    assert re.search(rf"^from modules import {module}$", text, re.M)
+    return f"modules/{module}.vy"
+
+
 def stopped(contract: str) -> set[str]:
     """The functions of a contract that refuse while something is paused."""
     market = "|".join(sorted(STOPPED["DataMarket"]))
@@ -82,8 +94,7 @@ def stopped(contract: str) -> set[str]:
     for entry in artifacts.load(contract)["abi"]:
         if entry["type"] == "function" and entry["stateMutability"] == "nonpayable":
             name = entry["name"]
-            files = [f"{contract}.vy", *(f"modules/{p.name}" for p in SOURCES.glob("modules/*.vy"))]
-            home = next(file for file in files if name in functions(file))
+            home = home_of(contract, name)
             if outside.search(reached(home, name)):
                 found.add(name)
     return found

@@ -132,7 +132,8 @@ def test_the_fix_arrives_and_everything_survives(w: Rehearsal) -> None:
     calls = w.upgrading(second.address)
     proposal = voted(w, calls, "the split")
     # The market has gone on meanwhile, with its bug.
-    assert w.earned_by(now.metered, 4)[0] * 3 == w.earned_by(now.metered, 12)[0]
+    patient, custodian = w.earned_by(now.metered, 16)
+    assert 0 < 3 * patient == custodian
     before = w.evm.storage_of(market.address)
     held = {account: w.dut.balanceOf(account) for account in (market.address, *vars(p).values())}
     w.execute(calls, "the split")
@@ -187,7 +188,7 @@ def assert_audited(w: Rehearsal, upgraded_at: int) -> None:
         if event.event == "LicenceSettled" and event.block < upgraded_at
     }
     assert wrong == settled
-    assert len(settled) == 3
+    assert len(settled) == 2
 
 
 def test_an_upgrade_initialises_nothing_again(w: Rehearsal) -> None:

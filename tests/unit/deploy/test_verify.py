@@ -420,6 +420,28 @@ def test_a_record_without_a_contract_or_with_one_too_many(fresh: Declared) -> No
     ]
 
 
+def test_a_record_of_later_blocks_hides_no_power(fresh: Declared) -> None:
+    """Events count from the chain's first block on, whatever the record says of its contracts."""
+    PLANTED["a stranger rules"][0](fresh)
+    _token("UsageToken", "setProtocol", "stranger", True)(fresh)
+    _token("Treasury", "approve_budget", "stranger", 10**18, 30 * DAY, 300 * DAY)(fresh)
+    _timelock("grantRole", "PROPOSER_ROLE", "stranger")(fresh)
+    told = _found(fresh)
+    assert len(told) == 5
+    later = {
+        name: replace(contract, block=10**6)
+        for name, contract in fresh.deployment.contracts.items()
+    }
+    assert _found(replace(fresh, deployment=replace(fresh.deployment, contracts=later))) == told
+
+
+def test_a_record_that_does_not_say_what_the_timelock_was_made_with(fresh: Declared) -> None:
+    there = _recorded(fresh, "TimelockController", constructor=[])
+    text = "The timelock waits 0 s; the record does not say how long it was made to wait."
+    assert _found(there) == [("timelock", "TimelockController", text)]
+    assert there.verify().timelock_delay == 0
+
+
 def test_a_record_that_hides_a_proxy(fresh: Declared) -> None:
     there = _recorded(fresh, "Tariff", proxy=False, implementation=None)
     text = "Tariff should stand behind a proxy; the record says otherwise."

@@ -19,7 +19,7 @@ from support.governance import (
     Governed,
     refuses,
 )
-from support.world import DUT, Actor, reverts
+from support.world import DAY, DUT, Actor, reverts
 
 from medtoken.deploy.roles import Role
 
@@ -75,7 +75,7 @@ def test_rules_that_change_reach_no_open_proposal(governed: Governed) -> None:
     calls = [
         (g.governor.address, encode("setContributionDivisor", 1)),
         (g.governor.address, encode("setQuorumShare", 5_000)),
-        (g.governor.address, encode("setVotingPeriod", 1)),
+        (g.governor.address, encode("setVotingPeriod", DAY)),
     ]
     first = g.propose(calls, "rules")
     g.pass_gate()

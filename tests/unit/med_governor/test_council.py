@@ -88,8 +88,8 @@ def test_who_may_object_and_when(governed: Governed) -> None:
             g.object(proposal, who)
     g.object(proposal, seat)
     assert g.governor.objected(proposal, seat)
-    with reverts("council: this seat has objected"):
-        g.object(proposal, seat)
+    assert g.object(proposal, seat) == 800  # counted anew, not twice, and not told again
+    assert g.evm.logs == []
     g.pass_gate()
     assert g.state(proposal) == ACTIVE
     with refuses("GovernorUnexpectedProposalState", proposal, ACTIVE):
@@ -109,8 +109,8 @@ def test_a_seat_objects_by_signature(governed: Governed) -> None:
     with reverts("council: the caller has no seat"):
         g.governor.objectBySig(proposal, p.stranger, stranger, sender=p.relay)
     assert g.governor.objectBySig(proposal, seat, signature, sender=p.relay) == 800
-    with reverts("council: this seat has objected"):
-        g.governor.objectBySig(proposal, seat, signature, sender=p.relay)
+    assert g.governor.objectBySig(proposal, seat, signature, sender=p.relay) == 800
+    assert g.evm.logs == []
 
 
 # ------------------------------------------------------------------ seats
@@ -150,6 +150,36 @@ def test_who_lost_its_seat_has_lost_its_objections(governed: Governed) -> None:
     assert g.governor.objections(second) == 1_600
     g.execute(calls, "unseat")
     assert g.governor.objections(second) == 1_000  # one of four
+
+
+def test_objections_that_come_to_weigh_more_are_counted_by_whoever_has_objected(
+    governed: Governed,
+) -> None:
+    """Seats that have not objected go while the gate is open, and nobody is left to object anew."""
+    g = governed
+    silent = g.seats[INSTITUTIONS][1:]
+    calls = g.seating(*((seat, 0) for seat in silent))
+    first = g.propose(calls, "unseat")
+    g.pass_gate()
+    g.vote(first, {g.people.custodian: 1})
+    g.end_vote()
+    g.queue(calls, "unseat")
+    proposal = g.propose()
+    objecting = [*g.seats[USERS], g.seats[INSTITUTIONS][0]]
+    assert g.object(proposal, *objecting) == 4_800
+    g.execute(calls, "unseat")
+    assert g.governor.objections(proposal) == 8_000
+    assert g.state(proposal) == PENDING
+    with reverts("council: the caller has no seat"):
+        g.object(proposal, silent[0])
+    assert g.object(proposal, objecting[0]) == 8_000
+    assert g.evm.event("ProposalObjected") == {
+        "proposalId": proposal,
+        "seat": objecting[0],
+        "weight": 8_000,
+    }
+    assert g.evm.event("ProposalCanceled") == {"proposalId": proposal}
+    assert g.state(proposal) == CANCELED
 
 
 @pytest.mark.parametrize(

@@ -154,14 +154,14 @@ def test_a_proposal_changes_the_rules_within_their_bounds(governed: Governed) ->
         [
             (g.governor.address, encode("setQuorumShare", 5_000)),
             (g.governor.address, encode("setContributionDivisor", 1_000_000)),
-            (g.governor.address, encode("setVotingPeriod", DAY)),
-            (g.governor.address, encode("setProposalThreshold", 10 * DUT)),
+            (g.governor.address, encode("setVotingPeriod", 30 * DAY)),
+            (g.governor.address, encode("setProposalThreshold", 100_000 * DUT)),
         ]
     )
     assert g.evm.event("QuorumShareSet") == {"previous": 400, "current": 5_000}
     assert g.evm.event("ContributionDivisorSet") == {"previous": 100, "current": 1_000_000}
-    assert g.evm.event("VotingPeriodSet")["newVotingPeriod"] == DAY
-    assert g.evm.event("ProposalThresholdSet")["newProposalThreshold"] == 10 * DUT
+    assert g.evm.event("VotingPeriodSet")["newVotingPeriod"] == 30 * DAY
+    assert g.evm.event("ProposalThresholdSet")["newProposalThreshold"] == 100_000 * DUT
     assert (g.governor.quorumShare(), g.governor.contributionDivisor()) == (5_000, 1_000_000)
 
 
@@ -173,6 +173,9 @@ def test_a_proposal_changes_the_rules_within_their_bounds(governed: Governed) ->
         ("setContributionDivisor", 0, "governor: divisor out of bounds"),
         ("setContributionDivisor", 1_000_001, "governor: divisor out of bounds"),
         ("setProposalThreshold", 0, "governor: who holds nothing does not propose"),
+        ("setProposalThreshold", 100_000 * DUT + 1, "governor: threshold out of bounds"),
+        ("setVotingPeriod", DAY - 1, "governor: period out of bounds"),
+        ("setVotingPeriod", 30 * DAY + 1, "governor: period out of bounds"),
         ("setVotingDelay", 1, "governor: the council's time is fixed"),
     ],
 )
@@ -207,7 +210,9 @@ def test_a_governor_without_what_it_needs_is_not_made(governed: Governed) -> Non
     good = [g.timelock.address, g.gt.address, g.dct.address, rules, []]
     for place, value, sentence in (
         (0, ZERO, "governor: no timelock is named"),
-        (3, rules | {"gate": 0}, "governor: the council has no time"),
+        (3, rules | {"gate": 7 * DAY - 1}, "governor: the council has too little time"),
+        (3, rules | {"period": DAY - 1}, "governor: period out of bounds"),
+        (3, rules | {"threshold": 100_000 * DUT + 1}, "governor: threshold out of bounds"),
         (3, rules | {"threshold": 0}, "governor: who holds nothing does not propose"),
         (3, rules | {"divisor": 0}, "governor: divisor out of bounds"),
         (3, rules | {"quorumShare": 0}, "governor: quorum out of bounds"),
