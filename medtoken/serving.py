@@ -1,15 +1,76 @@
-"""What every HTTP service here needs: a socket to listen on, and a limit on requests."""
+"""What every process that runs on has in common: its options, a socket to listen on, a server, limits on
+requests, and the description of what may be asked."""
 
 from __future__ import annotations
 
 import socket
 import time
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
+import click
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import Response
+
+import medtoken
+from medtoken.bodies import Body
 from medtoken.errors import ToolMissing
 
+JSON = "application/json"
+PROBLEM = "application/problem+json"
+
+F = TypeVar("F", bound=Callable[..., Any])
 _BACKLOG = 512
+_CONNECTIONS = 500
 _KNOWN = 10_000
+
+
+def node_options(trusted: str) -> Callable[[F], F]:
+    """``--rpc`` and ``--deployment``; ``trusted`` says what the node is to this process."""
+
+    def decorate(command: F) -> F:
+        deployment = click.option(
+            "--deployment",
+            required=True,
+            envvar="MEDTOKEN_DEPLOYMENT",
+            type=click.Path(dir_okay=False),
+            help="Deployment record of the suite.",
+        )
+        rpc = click.option(
+            "--rpc",
+            default="http://127.0.0.1:8545",
+            show_default=True,
+            envvar="MEDTOKEN_RPC",
+            help=f"HTTP address of {trusted}.",
+        )
+        return rpc(deployment(command))
+
+    return decorate
+
+
+def listening_options(port: int) -> Callable[[F], F]:
+    """``--host``, ``--port``, ``--tls-certificate`` and ``--tls-key``."""
+
+    def decorate(command: F) -> F:
+        pem = click.Path(dir_okay=False, exists=True)
+        for option in (
+            click.option("--tls-key", type=pem, help="PEM private key."),
+            click.option("--tls-certificate", type=pem, help="PEM chain."),
+            click.option(
+                "--port", default=port, show_default=True, help="Port; 0 takes a free one."
+            ),
+            click.option(
+                "--host", default="127.0.0.1", show_default=True, help="Address to listen on."
+            ),
+        ):
+            command = option(command)
+        return command
+
+    return decorate
 
 
 class Bucket:
@@ -54,3 +115,93 @@ def url_of(listening: socket.socket, host: str, scheme: str = "http") -> str:
     """The address at which a listening socket answers."""
     shown = f"[{host}]" if ":" in host else host
     return f"{scheme}://{shown}:{listening.getsockname()[1]}"
+
+
+def server_of(app: Starlette, **more: Any) -> uvicorn.Server:
+    """The HTTP server around an application; ``run`` it on sockets that listen."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            http="h11",
+            limit_concurrency=_CONNECTIONS,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=16 << 10,
+            **more,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One way to ask a service."""
+
+    method: str
+    path: str
+    handler: Callable[..., Awaitable[Response]]
+    summary: str
+    takes: type[Body] | None = None
+    gives: type[Body] | None = None
+    parameters: tuple[tuple[str, str, str], ...] = ()
+    """Name, ``path`` or ``query``, and what it is."""
+    media: str = JSON
+    """The media type of what it gives."""
+
+
+def openapi(
+    endpoints: Sequence[Endpoint], problem: type[Body], title: str, description: str
+) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of a service, from the same table and types that serve."""
+    types = [t for e in endpoints for t in (e.takes, e.gives) if t is not None]
+    kinds = list(dict.fromkeys([*types, problem]))
+    schemas, components = msgspec.json.schema_components(
+        kinds, ref_template="#/components/schemas/{name}"
+    )
+    schema = dict(zip(kinds, schemas, strict=True))
+    refused = {
+        "description": "Refused; the code is stable, and retry tells whether to ask again",
+        "content": {PROBLEM: {"schema": schema[problem]}},
+    }
+    paths: dict[str, Any] = {}
+    for endpoint in endpoints:
+        content = {endpoint.media: {"schema": schema[endpoint.gives]} if endpoint.gives else {}}
+        operation: dict[str, Any] = {
+            "summary": endpoint.summary,
+            "operationId": endpoint.handler.__name__.lstrip("_"),
+            "responses": {
+                "200": {"description": "Done", "content": content},
+                "default": refused,
+            },
+        }
+        if endpoint.takes:
+            operation["requestBody"] = {
+                "required": True,
+                "content": {JSON: {"schema": schema[endpoint.takes]}},
+            }
+        if endpoint.parameters:
+            operation["parameters"] = [
+                {
+                    "name": name,
+                    "in": where,
+                    "required": where == "path",
+                    "description": text,
+                    "schema": {"type": "string"},
+                }
+                for name, where, text in endpoint.parameters
+            ]
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": title,
+            "version": medtoken.__version__,
+            "description": description,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {"schemas": components},
+    }

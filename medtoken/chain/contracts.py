@@ -694,15 +694,36 @@ class Membership:
     proof: list[bytes]
 
 
-class RoyaltyVault(_Contract):
-    """Royalties and milestone options (R18, R19, R20)."""
-
-    name = "RoyaltyVault"
+class PayingContract(_Contract):
+    """One that credits accounts, and pays them out by their signature over Withdrawal."""
 
     @property
     def domain(self) -> Domain:
-        """The EIP-712 domain that withdrawals from this vault bind to."""
+        """The EIP-712 domain that withdrawals from this contract bind to."""
         return Domain(self._node.chain_id, self.address)
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What was credited to an account and not paid out."""
+        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+
+class RoyaltyVault(PayingContract):
+    """Royalties and milestone options (R18, R19, R20)."""
+
+    name = "RoyaltyVault"
 
     # what is stored
 
@@ -741,10 +762,6 @@ class RoyaltyVault(_Contract):
     def option(self, study: bytes, funder: str, milestone: bytes) -> OptionWord:
         """A milestone option; a state of zero is none."""
         return OptionWord.unpack(int(self.read("option_word", option_id(study, funder, milestone))))
-
-    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
-        """What an account was credited with and has not withdrawn, and its next nonce."""
-        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
 
     def sealed(self, study: bytes) -> dict[str, Any]:
         """The arguments of the newest sealing of a study. Raises ContractRefused when unknown."""
@@ -863,19 +880,6 @@ class RoyaltyVault(_Contract):
         """Hand the levies of up to 100 studies to the treasury. Anybody may."""
         return self.send(wallet, "hand_over", studies, key=key)
 
-    def withdraw(
-        self,
-        wallet: Wallet,
-        account: str,
-        to: str,
-        amount: int,
-        deadline: int,
-        signature: bytes,
-        key: str | None = None,
-    ) -> Receipt:
-        """Bring a signed withdrawal to the chain."""
-        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
-
 
 class Rewards(_Contract):
     """Credit, boards, services, outcomes (R25, R26, R27)."""
@@ -976,32 +980,6 @@ class Source:
     def values(self) -> dict[str, Any]:
         """As the contract takes it."""
         return {"ref": asdict(self.ref), "consent": self.consent.values()}
-
-
-class PayingContract(_Contract):
-    """One that credits accounts, and pays them out by their signature over Withdrawal."""
-
-    @property
-    def domain(self) -> Domain:
-        """The EIP-712 domain that withdrawals from this contract bind to."""
-        return Domain(self._node.chain_id, self.address)
-
-    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
-        """What was credited to an account and not paid out."""
-        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
-
-    def withdraw(
-        self,
-        wallet: Wallet,
-        account: str,
-        to: str,
-        amount: int,
-        deadline: int,
-        signature: bytes,
-        key: str | None = None,
-    ) -> Receipt:
-        """Bring a signed withdrawal to the chain."""
-        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
 
 
 class AssetDesk(PayingContract):

@@ -374,6 +374,17 @@ class Node:
             except TransactionNotFound:
                 return False
 
+    def made(self, tx: bytes) -> tuple[str, int] | None:
+        """The contract that a transaction made, and in which block; None where the node knows none."""
+        with _translated(self.url):
+            try:
+                found = self._web3.eth.get_transaction_receipt(HexBytes(tx))
+            except TransactionNotFound:
+                return None
+        if found["status"] != 1 or not found.get("contractAddress"):
+            return None
+        return str(found["contractAddress"]), int(found["blockNumber"])
+
     def _wait(self, tx: bytes) -> Receipt:
         deadline = time.monotonic() + _MINED_WITHIN
         pause = 0.005

@@ -55,6 +55,11 @@ class Context:
         """The node."""
         return Node.connect(self.rpc, outbox=self.home.outbox)
 
+    def reading(self) -> Node:
+        """The node, for a command that sends nothing: it needs no outbox, and so no home folder."""
+        self.node = Node.connect(self.rpc)
+        return self.node
+
     @functools.cached_property
     def deployment(self) -> Deployment:
         """The deployment: the file given, else the one of the node's chain in the folder."""

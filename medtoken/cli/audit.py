@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from medtoken.chain.node import Node
+from medtoken import bodies
 from medtoken.cli._context import WORD, Context, common
 from medtoken.errors import BadInput, InvariantViolated, ToolMissing
 
@@ -37,10 +37,9 @@ def replay(context: Context, anchor: bytes | None) -> None:
     from medtoken.audit.proven import ProvenChain
     from medtoken.chain.stream import Client
 
-    # An auditor sends nothing, so no outbox and no home folder are needed.
-    context.__dict__["node"] = Node.connect(context.rpc)
+    node = context.reading()
     if anchor is None:
-        report = replay_chain(context.node, context.suite.deployment).as_dict()
+        report = replay_chain(node, context.suite.deployment).as_dict()
     else:
         with Client(context.rpc) as client:
             chain = ProvenChain(client, anchor)
@@ -190,11 +189,9 @@ def history(
             lines = Path(path).read_bytes().splitlines()
         except OSError as error:
             raise BadInput(f"{path} cannot be read: {error.strerror}.") from None
-        releases.append([wire.decoded(line, wire.Entry).entry() for line in lines])
-    context.__dict__["node"] = Node.connect(context.rpc)
-    found = record_history(
-        context.node, context.suite.deployment, record_id, last=block, releases=releases
-    )
+        releases.append([bodies.decoded(line, wire.Entry).entry() for line in lines])
+    node = context.reading()
+    found = record_history(node, context.suite.deployment, record_id, last=block, releases=releases)
     bundle = to_bundle(found, version=version)
     context.done(bundle, json.dumps(bundle, indent=2))
 

@@ -81,8 +81,8 @@ def _pages(
     """The demo told on this chain, its key keepers, and what serves the pages until Ctrl-C."""
     from medtoken.demo.story import Story
     from medtoken.keeper.process import running_keepers
-    from medtoken.service.serve import server_of, service_of
-    from medtoken.serving import listen, url_of
+    from medtoken.service.serve import service_of
+    from medtoken.serving import listen, server_of, url_of
 
     listening = listen(HOST, port)
     stack.callback(listening.close)
@@ -91,7 +91,7 @@ def _pages(
         running_keepers(home.folder / "keepers", home.keepers_file, rpc=node.url, deployment=record)
     )
     deployment = Deployment.load(record)
-    server = server_of(service_of(node, deployment, home.wallet("relay"), hourly=1_000))
+    server = server_of(service_of(node, deployment, home.wallet("relay"), hourly=1_000).app)
     patients = {
         name: home.wallet(name).address for name in home.wallets() if name.startswith("patient")
     }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from medtoken import bodies
 from medtoken.chain.rpc import Rpc
 from medtoken.cli._context import WORD, Context, common, hexed
 from medtoken.errors import BadInput, IntegrityError, InvariantViolated, NotPermitted
@@ -32,7 +33,7 @@ keeper.add_command(serve)
 @click.argument("url")
 def info(url: str) -> None:
     """Show who answers at URL. Compare the id with what its operator published before pinning it."""
-    click.echo(wire.encoded(look_up(url)).decode())
+    click.echo(bodies.encoded(look_up(url)).decode())
 
 
 @keeper.command()
@@ -51,7 +52,7 @@ def pin(context: Context, keepers: Sequence[str]) -> None:
         url, _, identity = rest.rpartition("=")
         if not (name and url and identity):
             raise BadInput(f"{text} is not of the form NAME=URL=ID.")
-        one = HttpKeeper(url, wire.word(identity), name=name)
+        one = HttpKeeper(url, bodies.word(identity), name=name)
         if one.info.market != context.suite.market.address:
             raise BadInput(f"{name} keeps keys for another market, {one.info.market}.")
         found.append(one)
@@ -87,10 +88,10 @@ def log(context: Context, name: str | None, file: str | None, verify: bool) -> N
         entries = list(pinned[name].log())
     else:
         lines = Path(str(file)).read_bytes().splitlines()
-        entries = [wire.decoded(line, wire.Entry).entry() for line in lines]
+        entries = [bodies.decoded(line, wire.Entry).entry() for line in lines]
     if not verify:
         for entry in entries:
-            click.echo(wire.encoded(wire.Entry.of(entry)).decode())
+            click.echo(bodies.encoded(wire.Entry.of(entry)).decode())
         return
     _verify(context, entries, head)
 

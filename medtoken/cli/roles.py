@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from medtoken.chain.node import Node
 from medtoken.cli._context import Context, common
 from medtoken.deploy.powers import read_powers, role_rows, rows
 
@@ -17,9 +16,8 @@ def roles(context: Context) -> None:
     From the chain: members of roles, bound contracts, owners of proxies. Accounts that the deployment
     record knows are shown by name. Where no delay is given, a call takes effect at once.
     """
-    # Nothing is sent, so no outbox and no home folder are needed.
-    context.__dict__["node"] = Node.connect(context.rpc)
-    powers = read_powers(context.node, context.deployment)
+    node = context.reading()
+    powers = read_powers(node, context.deployment)
     lines = [f"Chain {powers.chain_id}, block {powers.block}", "", "Roles"]
     for name, holders, admin, guardian in role_rows(powers, addresses=True):
         lines.append(f"  {name}: {holders}; named by {admin}, cancelled by {guardian}")

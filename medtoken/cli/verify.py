@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import click
 
-from medtoken.chain.node import Node
 from medtoken.cli._context import Context, common
 from medtoken.deploy.verify import verify as verify_deployment
 from medtoken.errors import DeploymentDeviates
@@ -18,9 +17,8 @@ def verify(context: Context) -> None:
     Needs no compiler and no key. Prints a line for each deviation and exits with 23 when there is any;
     what governance has decided since the deployment shows as one, too. The node is believed.
     """
-    # Nothing is sent, so no outbox and no home folder are needed.
-    context.__dict__["node"] = Node.connect(context.rpc)
-    found = verify_deployment(context.node, context.deployment)
+    node = context.reading()
+    found = verify_deployment(node, context.deployment)
     where = f"chain {found.chain_id}, block {found.block}"
     lines = [f"DEVIATES  {d.kind}: {d.text}" for d in found.deviations]
     if not lines:

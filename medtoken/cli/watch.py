@@ -16,6 +16,7 @@ from medtoken.chain.rpc import Rpc
 from medtoken.deploy.record import Deployment
 from medtoken.errors import MedtokenError, StateError
 from medtoken.keeper.client import configured_keepers
+from medtoken.serving import node_options
 from medtoken.watch import VolumeRule, WatchBooks
 from medtoken.watch.books import with_rule
 from medtoken.watch.keepers import KeeperLog
@@ -25,20 +26,7 @@ _DEFAULT = VolumeRule()
 
 
 @click.command()
-@click.option(
-    "--rpc",
-    default="http://127.0.0.1:8545",
-    show_default=True,
-    envvar="MEDTOKEN_RPC",
-    help="HTTP address of the Ethereum node that is read.",
-)
-@click.option(
-    "--deployment",
-    required=True,
-    envvar="MEDTOKEN_DEPLOYMENT",
-    type=click.Path(dir_okay=False),
-    help="Deployment record of the suite.",
-)
+@node_options("the Ethereum node that is read")
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),

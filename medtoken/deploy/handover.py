@@ -65,8 +65,8 @@ def hand_over(
             raise DeploymentError(f"{wallet.address} does not propose to the timelock.")
 
     def must_be_alone(*own: bytes) -> None:
-        waiting = Waiting(node, timelock, node.head().number)
-        _nothing_waits(waiting, None, own)
+        waiting = Waiting(node, deployment, node.head().number)
+        _nothing_waits(waiting.operations(), own)
         for role, does in ((PROPOSER, "proposes to"), (CANCELLER, "cancels in")):
             for who in waiting.holders(role):
                 if who != wallet.address:
@@ -112,18 +112,18 @@ def check_handover(node: Node, deployment: Deployment) -> None:
 
     Raises DeploymentError when anybody but the governor has a power, or something else waits.
     """
-    timelock, governor = deployment.address(TIMELOCK), deployment.address(GOVERNOR)
-    waiting = Waiting(node, timelock, node.head().number)
+    governor = deployment.address(GOVERNOR)
+    waiting = Waiting(node, deployment, node.head().number)
     for role, wanted in ((PROPOSER, {governor}), (CANCELLER, set[str]())):
         held = set(waiting.holders(role))
         for holder in sorted(held ^ wanted):
             state = "lacks" if holder in wanted else "has"
             raise DeploymentError(f"{holder} {state} a role of the timelock after the handover.")
-    _nothing_waits(waiting, governor, ())
+    _nothing_waits(waiting.unexplained(), ())
 
 
-def _nothing_waits(waiting: Waiting, governor: str | None, own: Sequence[bytes]) -> None:
-    for operation in waiting.unexplained(governor):
+def _nothing_waits(operations: Sequence[bytes], own: Sequence[bytes]) -> None:
+    for operation in operations:
         if operation not in own:
             raise DeploymentError(
                 f"Operation 0x{operation.hex()} waits in the timelock, and no vote has carried it. "

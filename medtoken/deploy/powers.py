@@ -62,6 +62,7 @@ class Chain(Protocol):
         self, addresses: Sequence[str], first: int, last: int
     ) -> Iterable[RawLog]: ...
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes: ...  # noqa: D102
+    def made(self, tx: bytes) -> tuple[str, int] | None: ...  # noqa: D102
     def storage(self, address: str, slot: int, block: int | None = None) -> int: ...  # noqa: D102
 
 
@@ -223,9 +224,8 @@ class _Reader:
         }
         self._names = self._known()
         self._delay = int(self._ask("TimelockController", "getMinDelay"))
-        addresses = {name: deployment.address(name) for name in _TOLD_BY}
-        self._told = read_logs(chain, addresses, self._block)
-        self._waiting = Waiting(chain, self._timelock, self._block, self._told[TIMELOCK])
+        self._told = read_logs(chain, deployment, _TOLD_BY, self._block)
+        self._waiting = Waiting(chain, deployment, self._block, self._told[TIMELOCK])
         self._governor = None
         if GOVERNOR in deployment.contracts:
             self._governor = deployment.address(GOVERNOR)
@@ -260,9 +260,7 @@ class _Reader:
                 for address, name in targets.items()
                 if (delay := int(self._ask("AccessManager", "getTargetAdminDelay", address)))
             },
-            unexplained=tuple(
-                "0x" + operation.hex() for operation in self._waiting.unexplained(self._governor)
-            ),
+            unexplained=tuple("0x" + operation.hex() for operation in self._waiting.unexplained()),
             governor_timelock=self._obeyed if self._governor else None,
             rules=self._rules() if self._governor else {},
         )

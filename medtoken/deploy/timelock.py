@@ -1,6 +1,7 @@
 """What waits in the timelock, and who ever got a role of it: by its logs, each confirmed by a call.
 
-All logs are read from the chain's first block on: a record that names later blocks hides nothing.
+Logs are read from the block on in which the node says that the contract was made, and from the chain's
+first block on where it does not say so: a record that names later blocks hides nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from eth_abi import encode
 
 from medtoken._keccak import keccak
 from medtoken.chain.abi import Log, abi
+from medtoken.deploy.record import DeployedContract, Deployment
 
 TIMELOCK = "TimelockController"
 _GOVERNOR = "MedGovernor"
@@ -36,12 +38,17 @@ class Chain(Protocol):
         self, addresses: Sequence[str], first: int, last: int
     ) -> Iterable[RawLog]: ...
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes: ...  # noqa: D102
+    def made(self, tx: bytes) -> tuple[str, int] | None: ...  # noqa: D102
 
 
-def read_logs(chain: Chain, contracts: dict[str, str], block: int) -> dict[str, list[Log]]:
-    """All events of some contracts up to a block, by contract; ``contracts`` is name → address."""
-    found: dict[str, list[Log]] = {name: [] for name in contracts}
-    for raw in chain.logs(list(contracts.values()), 0, block):
+def read_logs(
+    chain: Chain, deployment: Deployment, names: Sequence[str], block: int
+) -> dict[str, list[Log]]:
+    """All events of some contracts of a deployment up to a block, by contract."""
+    contracts = {name: deployment.address(name) for name in names}
+    found: dict[str, list[Log]] = {name: [] for name in names}
+    first = min(_made_in(chain, deployment.contracts[name]) for name in names)
+    for raw in chain.logs(list(contracts.values()), first, block):
         # A record that is not to be believed may name one address twice.
         for name, address in contracts.items():
             if address.lower() == raw.address.lower():
@@ -51,16 +58,33 @@ def read_logs(chain: Chain, contracts: dict[str, str], block: int) -> dict[str, 
     return found
 
 
+def _made_in(chain: Chain, contract: DeployedContract) -> int:
+    """The block before which the contract has no event; 0 where the node does not confirm the record."""
+    digits = contract.tx.removeprefix("0x")
+    try:
+        made = chain.made(bytes.fromhex(digits)) if len(digits) == 64 else None
+    except ValueError:
+        return 0
+    if made is None or made[0].lower() != contract.address.lower():
+        return 0
+    return made[1]
+
+
 class Waiting:
-    """The timelock at a block."""
+    """The timelock of a deployment at a block."""
 
     def __init__(
-        self, chain: Chain, timelock: str, block: int, logs: Sequence[Log] | None = None
+        self,
+        chain: Chain,
+        deployment: Deployment,
+        block: int,
+        logs: Sequence[Log] | None = None,
     ) -> None:
         """``logs`` are the timelock's, where they have been read."""
-        self._chain, self._timelock, self._block = chain, timelock, block
+        self._chain, self._deployment, self._block = chain, deployment, block
+        self._timelock = deployment.address(TIMELOCK)
         if logs is None:
-            logs = read_logs(chain, {TIMELOCK: timelock}, block)[TIMELOCK]
+            logs = read_logs(chain, deployment, [TIMELOCK], block)[TIMELOCK]
         self._logs = logs
 
     def holders(self, role: bytes) -> list[str]:
@@ -77,12 +101,14 @@ class Waiting:
         ever = dict.fromkeys(log.args["id"] for log in self._logs if log.event == "CallScheduled")
         return [number for number in ever if self._ask("isOperationPending", number)]
 
-    def unexplained(self, governor: str | None) -> list[bytes]:
+    def unexplained(self) -> list[bytes]:
         """Operations that wait, and that no proposal which the governor has queued explains."""
         found = self.operations()
-        if not found or governor is None:
+        if not found or _GOVERNOR not in self._deployment.contracts:
             return found
-        voted = _queued(read_logs(self._chain, {_GOVERNOR: governor}, self._block)[_GOVERNOR])
+        governor = self._deployment.address(_GOVERNOR)
+        logs = read_logs(self._chain, self._deployment, [_GOVERNOR], self._block)
+        voted = _queued(logs[_GOVERNOR])
         own = {_operation(governor, args) for args in voted}
         return [number for number in found if number not in own]
 

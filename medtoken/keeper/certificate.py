@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from medtoken import bodies
 from medtoken.errors import BadInput, IntegrityError
 from medtoken.keeper import wire
 from medtoken.keys import ANY_KEEPER, Action, KeeperOrder, Rendition, ShredReceipt, signer_of
@@ -18,7 +19,7 @@ _ENOUGH = 2
 """Shares that must be gone so that nobody can open the record."""
 
 
-class _Document(wire.Body, frozen=True):
+class _Document(bodies.Body, frozen=True):
     format: str
     chain_id: int
     registry: str
@@ -45,7 +46,7 @@ class Certificate:
             chain_id=ordered[0].chain_id,
             registry=registry,
             market=ordered[0].market,
-            record=wire.hexed(record),
+            record=bodies.hexed(record),
             custodian=custodian,
             receipts=[wire.Receipt.of(receipt) for receipt in ordered],
         )
@@ -64,7 +65,7 @@ class Certificate:
         Which keepers a record had is not on the chain: compare the ids with those that were pinned.
         """
         document = self._parsed()
-        if document.format != FORMAT or document.record != wire.hexed(record):
+        if document.format != FORMAT or document.record != bodies.hexed(record):
             raise IntegrityError("The certificate is not of this record.")
         receipts = [one.receipt() for one in document.receipts]
         for receipt in receipts:
@@ -78,7 +79,7 @@ class Certificate:
 
     def _parsed(self) -> _Document:
         try:
-            document = wire.decoded(self.document, _Document)
+            document = bodies.decoded(self.document, _Document)
         except BadInput as error:
             raise IntegrityError(f"This is no destruction certificate: {error}") from None
         if _canonical(document) != self.document:

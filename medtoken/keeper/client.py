@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import urllib3
 
+from medtoken import bodies
 from medtoken.chain.outbox import write_durably
 from medtoken.errors import BadInput, IntegrityError, StateError
 from medtoken.keeper import wire
@@ -70,7 +71,7 @@ class HttpKeeper:
     def described(self) -> wire.Info:
         """What answers at the URL says of itself, whoever it is."""
         info = self._get("/v1/info", wire.Info)
-        if info.card().keeper_id != wire.word(info.keeper):
+        if info.card().keeper_id != bodies.word(info.keeper):
             raise IntegrityError("gave an id that is not of its keys")
         return info
 
@@ -85,7 +86,7 @@ class HttpKeeper:
 
     def holding(self, rendition: bytes) -> Holding:
         """Which versions it holds of a copy."""
-        return self._get(f"/v1/renditions/{wire.hexed(rendition)}", wire.HoldingAnswer).holding()
+        return self._get(f"/v1/renditions/{bodies.hexed(rendition)}", wire.HoldingAnswer).holding()
 
     def share_version(self, rendition: bytes) -> int:
         """The newest version in use, or last held; 0 if there never was one."""
@@ -93,20 +94,20 @@ class HttpKeeper:
 
     def deposit(self, signed: SignedOrder, sealed: bytes) -> None:
         """See KeyKeeper."""
-        body = wire.Deposit(wire.Order.of(signed), wire.hexed(sealed))
+        body = wire.Deposit(wire.Order.of(signed), bodies.hexed(sealed))
         self._post("/v1/deposits", body, wire.Done)
 
     def rotate(self, signed: SignedOrder, rotation: bytes, sealed: bytes) -> bytes:
         """See KeyKeeper."""
-        body = wire.Rotation(wire.Order.of(signed), wire.hexed(rotation), wire.hexed(sealed))
-        return wire.word(self._post("/v1/rotations", body, wire.Commitment).commitment)
+        body = wire.Rotation(wire.Order.of(signed), bodies.hexed(rotation), bodies.hexed(sealed))
+        return bodies.word(self._post("/v1/rotations", body, wire.Commitment).commitment)
 
     def complete(
         self, signed: SignedOrder, rotation: bytes, commitments: tuple[bytes, ...]
     ) -> None:
         """See KeyKeeper."""
-        hexed = [wire.hexed(one) for one in commitments]
-        body = wire.Completion(wire.Order.of(signed), wire.hexed(rotation), hexed)
+        hexed = [bodies.hexed(one) for one in commitments]
+        body = wire.Completion(wire.Order.of(signed), bodies.hexed(rotation), hexed)
         self._post("/v1/rotations/complete", body, wire.Done)
 
     def abandon(self, signed: SignedOrder) -> bool:
@@ -130,13 +131,13 @@ class HttpKeeper:
 
     def revoke(self, consent: bytes, signature: bytes) -> bool:
         """See KeyKeeper."""
-        body = wire.RevocationNotice(wire.hexed(consent), wire.hexed(signature))
+        body = wire.RevocationNotice(bodies.hexed(consent), bodies.hexed(signature))
         return self._post("/v1/revocations", body, wire.Done).changed
 
     def release(self, signed: SignedKeyRequest) -> bytes:
         """See KeyKeeper."""
         body = wire.ReleaseRequest.of(signed)
-        return wire.unhexed(self._post("/v1/releases", body, wire.Released).share)
+        return bodies.unhexed(self._post("/v1/releases", body, wire.Released).share)
 
     def release_many(self, requests: Sequence[SignedKeyRequest]) -> list[bytes | Refused]:
         """See KeyKeeper; more than it takes at once go in several calls."""
@@ -156,7 +157,7 @@ class HttpKeeper:
             data = self._call("GET", f"/v1/log?after={after}&limit={_PAGE}", None, (200,))
             lines = data.splitlines()
             for line in lines:
-                entry = wire.decoded(line, wire.Entry).entry()
+                entry = bodies.decoded(line, wire.Entry).entry()
                 if entry.number != after + 1:  # or it would never come to an end
                     raise IntegrityError(
                         f"The log of {self.name} goes on with entry {entry.number} after {after}."
@@ -179,11 +180,11 @@ class HttpKeeper:
         return self._believed(self._call("GET", path, None, expected), kind)
 
     def _post(self, path: str, body: Any, kind: type[_Body]) -> _Body:
-        return self._believed(self._call("POST", path, wire.encoded(body), (200,)), kind)
+        return self._believed(self._call("POST", path, bodies.encoded(body), (200,)), kind)
 
     def _believed(self, data: bytes, kind: type[_Body]) -> _Body:
         try:
-            return wire.decoded(data, kind)
+            return bodies.decoded(data, kind)
         except BadInput:
             raise IntegrityError("gave an answer that is none") from None
 
@@ -234,7 +235,7 @@ def configured_keepers(path: Path) -> list[HttpKeeper]:
         if data["format"] != FORMAT:
             raise ValueError(data["format"])
         return [
-            HttpKeeper(str(one["url"]), wire.word(one["keeper"]), name=str(one["name"]))
+            HttpKeeper(str(one["url"]), bodies.word(one["keeper"]), name=str(one["name"]))
             for one in data["keepers"]
         ]
     except (OSError, ValueError, KeyError, TypeError, RecursionError, BadInput):
@@ -246,7 +247,7 @@ def configure_keepers(path: Path, keepers: Sequence[HttpKeeper]) -> None:
     body = {
         "format": FORMAT,
         "keepers": [
-            {"name": k.name, "url": k.url, "keeper": wire.hexed(k.keeper_id)} for k in keepers
+            {"name": k.name, "url": k.url, "keeper": bodies.hexed(k.keeper_id)} for k in keepers
         ],
     }
     write_durably(path, (json.dumps(body, indent=2) + "\n").encode())

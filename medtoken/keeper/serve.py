@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import click
-import uvicorn
 
 from medtoken.chain.licence_view import MarketView
 from medtoken.chain.rpc import Rpc
@@ -23,29 +22,15 @@ from medtoken.keys import (
     load_or_create_key,
     open_vault,
 )
-from medtoken.serving import listen, url_of
+from medtoken.serving import listen, listening_options, node_options, server_of, url_of
 
 HEAD_AGE = 180.0
 _MARK = "final block"
-_CONNECTIONS = 500
 _KEEP_ALIVE = 75
 
 
 @click.command()
-@click.option(
-    "--rpc",
-    default="http://127.0.0.1:8545",
-    show_default=True,
-    envvar="MEDTOKEN_RPC",
-    help="HTTP address of this keeper's own Ethereum node, which it trusts.",
-)
-@click.option(
-    "--deployment",
-    required=True,
-    envvar="MEDTOKEN_DEPLOYMENT",
-    type=click.Path(dir_okay=False),
-    help="Deployment record of the suite.",
-)
+@node_options("this keeper's own Ethereum node, which it trusts")
 @click.option(
     "--data",
     default="build/keeper",
@@ -71,10 +56,7 @@ _KEEP_ALIVE = 75
     help="First line: the passphrase instead of a key file (or $MEDTOKEN_KEEPER_PASSPHRASE).",
 )
 @click.option("--name", default="key keeper", show_default=True, help="For people to tell it by.")
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8600, show_default=True, help="Port; 0 takes a free one.")
-@click.option("--tls-certificate", type=click.Path(dir_okay=False, exists=True), help="PEM chain.")
-@click.option("--tls-key", type=click.Path(dir_okay=False, exists=True), help="PEM private key.")
+@listening_options(8600)
 @click.option(
     "--head-age",
     default=HEAD_AGE,
@@ -146,22 +128,11 @@ def serve(
     listening = listen(host, port)
     scheme = "https" if tls_certificate else "http"
     url = url_of(listening, host, scheme)
-    server = uvicorn.Server(
-        uvicorn.Config(
-            Service(keeper, Limits(rate=rate, burst=2 * rate)).app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            http="h11",
-            limit_concurrency=_CONNECTIONS,
-            timeout_keep_alive=_KEEP_ALIVE,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16 << 10,
-            ssl_certfile=tls_certificate,
-            ssl_keyfile=tls_key,
-        )
+    server = server_of(
+        Service(keeper, Limits(rate=rate, burst=2 * rate)).app,
+        timeout_keep_alive=_KEEP_ALIVE,
+        ssl_certfile=tls_certificate,
+        ssl_keyfile=tls_key,
     )
     ready = {"url": url, "keeper": "0x" + keeper.keeper_id.hex(), "name": name}
     click.echo(json.dumps(ready) if as_json else f"Key keeper {ready['keeper']} at {url}")

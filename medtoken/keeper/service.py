@@ -15,23 +15,22 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-import medtoken
+from medtoken import bodies
 from medtoken.errors import BadInput, KeyRefused, MedtokenError
 from medtoken.keeper import wire
 from medtoken.keys import MAX_BATCH, Code, KeyKeeper, Refused, SignedKeyRequest
-from medtoken.serving import Bucket
+from medtoken.serving import JSON, PROBLEM, Bucket, Endpoint
+from medtoken.serving import openapi as described
 
 _logger = logging.getLogger("medtoken.keeper")
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _LOG_PAGE = 1_000
+_LINES = "application/jsonl"
 
 
 @dataclass(frozen=True)
@@ -118,17 +117,6 @@ class _Counter:
 Handler = Callable[["Service", Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True)
-class _Endpoint:
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    takes: type[Any] | None = None
-    gives: type[Any] | None = None
-    parameters: tuple[tuple[str, str, str], ...] = ()
-
-
 class Service:
     """The endpoints of one keeper."""
 
@@ -138,7 +126,7 @@ class Service:
         self._limits = limits or Limits()
         self._bucket = Bucket(self._limits.rate, self._limits.burst)
         self._counter = _Counter(keeper, self._limits.waiting)
-        self._document = wire.encoded(openapi())
+        self._document = bodies.encoded(openapi())
         self.app = Starlette(
             routes=[
                 Route(e.path, self._wrapped(e), methods=[e.method], include_in_schema=False)
@@ -158,7 +146,7 @@ class Service:
             with contextlib.suppress(asyncio.CancelledError):
                 await serving
 
-    def _wrapped(self, endpoint: _Endpoint) -> Callable[[Request], Awaitable[Response]]:
+    def _wrapped(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
         async def handle(request: Request) -> Response:
             try:
                 self._count(request, 1)
@@ -196,10 +184,10 @@ class Service:
         keeper = self._keeper
         return _json(
             wire.Info(
-                keeper=wire.hexed(keeper.keeper_id),
+                keeper=bodies.hexed(keeper.keeper_id),
                 name=keeper.name,
                 address=keeper.card.address,
-                public_key=wire.hexed(keeper.card.public_key),
+                public_key=bodies.hexed(keeper.card.public_key),
                 chain_id=keeper.chain_id,
                 market=keeper.market,
                 longest_request=keeper.longest_request,
@@ -215,22 +203,22 @@ class Service:
         return _json(wire.Health(ok=True, head=tip.head, final=tip.final))
 
     async def _openapi(self, _: Request) -> Response:
-        return Response(self._document, media_type=_JSON)
+        return Response(self._document, media_type=JSON)
 
     async def _holding(self, request: Request) -> Response:
-        rendition = wire.word(request.path_params["rendition"])
+        rendition = bodies.word(request.path_params["rendition"])
         holding = await asyncio.to_thread(self._keeper.holding, rendition)
         return _json(wire.HoldingAnswer.of(holding))
 
     async def _release(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.ReleaseRequest)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.ReleaseRequest)
         (answer,) = await self._counter.ask([body.signed()])
         if isinstance(answer, Refused):
             raise answer
-        return _json(wire.Released(wire.hexed(answer)))
+        return _json(wire.Released(bodies.hexed(answer)))
 
     async def _release_many(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.batch_body), wire.ReleaseBatch)
+        body = bodies.decoded(await self._body(request, self._limits.batch_body), wire.ReleaseBatch)
         if len(body.requests) > MAX_BATCH:
             raise Refused(Code.TOO_LARGE, f"at most {MAX_BATCH} requests are answered at once")
         if not body.requests:
@@ -240,42 +228,42 @@ class Service:
         return _json(wire.Answers([wire.Answer.of(one) for one in answers]))
 
     async def _revoke(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.RevocationNotice)
-        consent, signature = wire.word(body.consent), wire.unhexed(body.signature)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.RevocationNotice)
+        consent, signature = bodies.word(body.consent), bodies.unhexed(body.signature)
         return _json(wire.Done(await asyncio.to_thread(self._keeper.revoke, consent, signature)))
 
     async def _deposit(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Deposit)
-        signed, share = body.order.signed(), wire.unhexed(body.share)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Deposit)
+        signed, share = body.order.signed(), bodies.unhexed(body.share)
         await asyncio.to_thread(self._keeper.deposit, signed, share)
         return _json(wire.Done(True))
 
     async def _rotate(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Rotation)
-        signed, rotation = body.order.signed(), wire.word(body.rotation)
-        change = wire.unhexed(body.change)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Rotation)
+        signed, rotation = body.order.signed(), bodies.word(body.rotation)
+        change = bodies.unhexed(body.change)
         commitment = await asyncio.to_thread(self._keeper.rotate, signed, rotation, change)
-        return _json(wire.Commitment(wire.hexed(commitment)))
+        return _json(wire.Commitment(bodies.hexed(commitment)))
 
     async def _complete(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Completion)
-        signed, rotation = body.order.signed(), wire.word(body.rotation)
-        commitments = tuple(wire.word(one) for one in body.commitments)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Completion)
+        signed, rotation = body.order.signed(), bodies.word(body.rotation)
+        commitments = tuple(bodies.word(one) for one in body.commitments)
         await asyncio.to_thread(self._keeper.complete, signed, rotation, commitments)
         return _json(wire.Done(True))
 
     async def _abandon(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Plain)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Plain)
         signed = body.order.signed()
         return _json(wire.Done(await asyncio.to_thread(self._keeper.abandon, signed)))
 
     async def _finish(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Plain)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Plain)
         signed = body.order.signed()
         return _json(wire.Done(await asyncio.to_thread(self._keeper.finish, signed)))
 
     async def _shred(self, request: Request) -> Response:
-        body = wire.decoded(await self._body(request, self._limits.body), wire.Plain)
+        body = bodies.decoded(await self._body(request, self._limits.body), wire.Plain)
         signed = body.order.signed()
         receipt = await asyncio.to_thread(self._keeper.shred, signed)
         return _json(wire.Receipt.of(receipt))
@@ -292,95 +280,51 @@ class Service:
         if not 0 <= after < 1 << 62 or not 0 < limit <= _LOG_PAGE:
             raise BadInput(f"after is never negative, and limit is from 1 to {_LOG_PAGE}")
         entries = await asyncio.to_thread(lambda: list(self._keeper.log(after, limit)))
-        lines = [wire.encoded(wire.Entry.of(entry)) + b"\n" for entry in entries]
-        return Response(b"".join(lines), media_type="application/jsonl")
+        lines = [bodies.encoded(wire.Entry.of(entry)) + b"\n" for entry in entries]
+        return Response(b"".join(lines), media_type=_LINES)
 
 
 ENDPOINTS = (
-    _Endpoint("GET", "/health", Service._health, "Whether shares would be released", None,
+    Endpoint("GET", "/health", Service._health, "Whether shares would be released", None,
               wire.Health),
-    _Endpoint("GET", "/openapi.json", Service._openapi, "This document"),
-    _Endpoint("GET", "/v1/info", Service._info, "Who the keeper is", None, wire.Info),
-    _Endpoint("GET", "/v1/renditions/{rendition}", Service._holding, "Which versions are held", None,
+    Endpoint("GET", "/openapi.json", Service._openapi, "This document"),
+    Endpoint("GET", "/v1/info", Service._info, "Who the keeper is", None, wire.Info),
+    Endpoint("GET", "/v1/renditions/{rendition}", Service._holding, "Which versions are held", None,
               wire.HoldingAnswer, (("rendition", "path", "0x and 64 hexadecimal digits"),)),
-    _Endpoint("POST", "/v1/releases", Service._release, "Release a share to a licensee",
+    Endpoint("POST", "/v1/releases", Service._release, "Release a share to a licensee",
               wire.ReleaseRequest, wire.Released),
-    _Endpoint("POST", "/v1/releases/batch", Service._release_many, "Release many shares at once",
+    Endpoint("POST", "/v1/releases/batch", Service._release_many, "Release many shares at once",
               wire.ReleaseBatch, wire.Answers),
-    _Endpoint("POST", "/v1/revocations", Service._revoke, "Take a patient's revocation directly",
+    Endpoint("POST", "/v1/revocations", Service._revoke, "Take a patient's revocation directly",
               wire.RevocationNotice, wire.Done),
-    _Endpoint("POST", "/v1/deposits", Service._deposit, "Hold a share", wire.Deposit, wire.Done),
-    _Endpoint("POST", "/v1/rotations", Service._rotate, "Prepare the next version of a share",
+    Endpoint("POST", "/v1/deposits", Service._deposit, "Hold a share", wire.Deposit, wire.Done),
+    Endpoint("POST", "/v1/rotations", Service._rotate, "Prepare the next version of a share",
               wire.Rotation, wire.Commitment),
-    _Endpoint("POST", "/v1/rotations/complete", Service._complete, "Take the next version into use",
+    Endpoint("POST", "/v1/rotations/complete", Service._complete, "Take the next version into use",
               wire.Completion, wire.Done),
-    _Endpoint("POST", "/v1/rotations/abandon", Service._abandon, "Forget the next version again",
+    Endpoint("POST", "/v1/rotations/abandon", Service._abandon, "Forget the next version again",
               wire.Plain, wire.Done),
-    _Endpoint("POST", "/v1/rotations/finish", Service._finish, "Forget the version before",
+    Endpoint("POST", "/v1/rotations/finish", Service._finish, "Forget the version before",
               wire.Plain, wire.Done),
-    _Endpoint("POST", "/v1/destructions", Service._shred, "Shred a record's share for good",
+    Endpoint("POST", "/v1/destructions", Service._shred, "Shred a record's share for good",
               wire.Plain, wire.Receipt),
-    _Endpoint("GET", "/v1/log/head", Service._log_head, "The log's length and hash, signed", None,
+    Endpoint("GET", "/v1/log/head", Service._log_head, "The log's length and hash, signed", None,
               wire.Head),
-    _Endpoint("GET", "/v1/log", Service._log, "The log, as JSON lines", None, wire.Entry,
+    Endpoint("GET", "/v1/log", Service._log, "The log, as JSON lines", None, wire.Entry,
               (("after", "query", "number of the entry before the first"),
-               ("limit", "query", f"at most {_LOG_PAGE}"))),
+               ("limit", "query", f"at most {_LOG_PAGE}")), _LINES),
 )  # fmt: skip
 
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document, from the same table and types that serve."""
-    types = [t for e in ENDPOINTS for t in (e.takes, e.gives) if t is not None]
-    kinds = list(dict.fromkeys([*types, wire.Problem]))
-    schemas, components = msgspec.json.schema_components(
-        kinds, ref_template="#/components/schemas/{name}"
+    return described(
+        ENDPOINTS,
+        wire.Problem,
+        "medtoken key keeper",
+        "Holds one share of each record's key; releases it to whom the chain allows. Every request "
+        "that changes something carries its signer's signature.",
     )
-    schema = dict(zip(kinds, schemas, strict=True))
-    problem = {
-        "description": "Refused; the code is stable, and retry tells whether to ask again",
-        "content": {_PROBLEM: {"schema": schema[wire.Problem]}},
-    }
-    paths: dict[str, Any] = {}
-    for endpoint in ENDPOINTS:
-        kind = "application/jsonl" if endpoint.gives is wire.Entry else _JSON
-        content = {kind: {"schema": schema[endpoint.gives]}} if endpoint.gives else {_JSON: {}}
-        operation: dict[str, Any] = {
-            "summary": endpoint.summary,
-            "operationId": endpoint.handler.__name__.lstrip("_"),
-            "responses": {
-                "200": {"description": "Done", "content": content},
-                "default": problem,
-            },
-        }
-        if endpoint.takes:
-            operation["requestBody"] = {
-                "required": True,
-                "content": {_JSON: {"schema": schema[endpoint.takes]}},
-            }
-        if endpoint.parameters:
-            operation["parameters"] = [
-                {
-                    "name": name,
-                    "in": where,
-                    "required": where == "path",
-                    "description": text,
-                    "schema": {"type": "string" if where == "path" else "integer"},
-                }
-                for name, where, text in endpoint.parameters
-            ]
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "medtoken key keeper",
-            "version": medtoken.__version__,
-            "description": "Holds one share of each record's key; releases it to whom the chain "
-            "allows. Every request that changes something carries its signer's signature.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "paths": paths,
-        "components": {"schemas": components},
-    }
 
 
 def _address(request: Request) -> str:
@@ -388,14 +332,14 @@ def _address(request: Request) -> str:
 
 
 def _json(body: Any, status: int = 200) -> Response:
-    return Response(wire.encoded(body), status_code=status, media_type=_JSON)
+    return Response(bodies.encoded(body), status_code=status, media_type=JSON)
 
 
 def _problem(refusal: Refused) -> Response:
     problem = wire.Problem.of(refusal)
     headers = {"retry-after": "1"} if refusal.passing else None
     return Response(
-        wire.encoded(problem), status_code=problem.status, media_type=_PROBLEM, headers=headers
+        bodies.encoded(problem), status_code=problem.status, media_type=PROBLEM, headers=headers
     )
 
 

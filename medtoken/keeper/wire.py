@@ -6,10 +6,8 @@ Bytes are 0x hexadecimal; whole numbers that may pass 2^53 are decimal strings.
 from __future__ import annotations
 
 import hashlib
-from typing import Any, TypeVar
 
-import msgspec
-
+from medtoken.bodies import Body, hexed, unhexed, word
 from medtoken.errors import BadInput
 from medtoken.keys import (
     MAX_BATCH,
@@ -27,12 +25,6 @@ from medtoken.keys import (
     SignedKeyRequest,
     SignedOrder,
 )
-
-_Body = TypeVar("_Body")
-
-
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base: what is not known is refused."""
 
 
 class ReleaseRequest(Body, frozen=True):
@@ -442,42 +434,6 @@ STATUS = {
     Code.UNREACHABLE: 503,
     Code.BROKEN: 500,
 }
-
-
-def decoded(data: bytes, kind: type[_Body]) -> _Body:
-    """Read a body. Raises BadInput with a sentence that names the field."""
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"the body is not what is expected here: {error}") from None
-
-
-def encoded(body: Any) -> bytes:
-    """Write a body."""
-    return msgspec.json.encode(body)
-
-
-def hexed(value: bytes) -> str:
-    """0x hexadecimal."""
-    return "0x" + value.hex()
-
-
-def unhexed(text: str) -> bytes:
-    """Bytes of 0x hexadecimal. Raises BadInput."""
-    try:
-        if not text.startswith("0x"):
-            raise ValueError(text)
-        return bytes.fromhex(text[2:])
-    except ValueError:
-        raise BadInput("bytes are written as 0x and pairs of hexadecimal digits") from None
-
-
-def word(text: str) -> bytes:
-    """32 bytes of 0x hexadecimal. Raises BadInput."""
-    value = unhexed(text)
-    if len(value) != 32:
-        raise BadInput("an id or a hash has 32 bytes")
-    return value
 
 
 def _number(text: str) -> int:

@@ -11,13 +11,13 @@ from medtoken.audit import rules
 from medtoken.audit.books.market import Licence
 from medtoken.audit.books.registry import Record
 from medtoken.audit.source import BlockHead
+from medtoken.bodies import hexed
 from medtoken.chain.words import EarningsWord, LicenceWord, LicenseeWord, RatesWord
 from medtoken.errors import BadInput
 from medtoken.ipfs import CID, Codec
 from medtoken.messages import Consent
 from medtoken.service import books, wire
 from medtoken.service.books import MarketBooks
-from medtoken.service.wire import hexed
 from medtoken.vocabulary import AUCTION_ONLY, Form
 
 DAY = 86_400

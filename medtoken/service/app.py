@@ -20,15 +20,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, TypeVar
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-import medtoken
-from medtoken import vocabulary
+from medtoken import bodies, vocabulary
 from medtoken.audit.follow import Follower
 from medtoken.errors import (
     BadInput,
@@ -42,11 +40,10 @@ from medtoken.service import wire
 from medtoken.service.answers import DAY, Answers, Page
 from medtoken.service.books import MarketBooks
 from medtoken.service.relay import Relaying, TooMany
-from medtoken.serving import Bucket
+from medtoken.serving import JSON, PROBLEM, Bucket, Endpoint
+from medtoken.serving import openapi as described
 
 _logger = logging.getLogger("medtoken.service")
-_JSON = "application/json"
-_PROBLEM = "application/problem+json"
 _DEADLINE = 3_600  # seconds that a signature may take to reach the chain
 _PAGE = 500
 _QUEUE = 8  # messages that wait to be brought
@@ -123,19 +120,6 @@ class Watching(threading.Thread):
 Handler = Callable[["Service", Request], Awaitable[Response]]
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One way to ask."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    takes: type[Any] | None = None
-    gives: type[Any] | None = None
-    parameters: tuple[tuple[str, str, str], ...] = ()
-
-
 class Service:
     """The endpoints and pages of one market."""
 
@@ -158,7 +142,7 @@ class Service:
         self._carrying = ThreadPoolExecutor(1, "relay")
         self._waiting = 0
         self.watching = Watching(follower, every)
-        self._document = wire.encoded(openapi())
+        self._document = bodies.encoded(openapi())
         routes = [
             Route(e.path, self._wrapped(e.handler), methods=[e.method], include_in_schema=False)
             for e in ENDPOINTS
@@ -198,7 +182,7 @@ class Service:
         return handle
 
     async def _body(self, request: Request, kind: type[_T]) -> _T:
-        if request.headers.get("content-type", "").partition(";")[0].strip() != _JSON:
+        if request.headers.get("content-type", "").partition(";")[0].strip() != JSON:
             raise BadInput("What is sent here is application/json.")
         body = bytearray()
         try:
@@ -209,7 +193,7 @@ class Service:
                         raise BadInput(f"A request has at most {self._limits.body:,} bytes.")
         except TimeoutError:
             raise BadInput("The request came too slowly.") from None
-        return wire.decoded(bytes(body), kind)
+        return bodies.decoded(bytes(body), kind)
 
     async def _read(self, question: Callable[[Answers], _T]) -> _T:
         """Answer off the books, in a thread: they may be long, and may be changing now."""
@@ -242,7 +226,7 @@ class Service:
         return _json(body, 200 if ok else 503)
 
     async def _openapi(self, _: Request) -> Response:
-        return Response(self._document, media_type=_JSON, headers=_HEADERS)
+        return Response(self._document, media_type=JSON, headers=_HEADERS)
 
     async def _info(self, _: Request) -> Response:
         def ask(answers: Answers) -> wire.Info:
@@ -288,11 +272,11 @@ class Service:
         return _json(await self._read(lambda a: a.custodian(who, page)))
 
     async def _record(self, request: Request) -> Response:
-        record = wire.word(request.path_params["record"])
+        record = bodies.word(request.path_params["record"])
         return _json(await self._read(lambda a: a.record(record)))
 
     async def _consent(self, request: Request) -> Response:
-        consent = wire.word(request.path_params["consent"])
+        consent = bodies.word(request.path_params["consent"])
         return _json(await self._read(lambda a: a.consent(consent)))
 
     async def _catalogue(self, request: Request) -> Response:
@@ -309,7 +293,7 @@ class Service:
 
     async def _quote(self, request: Request) -> Response:
         query = request.query_params
-        record, consent = (wire.word(query.get(name, "")) for name in ("record", "consent"))
+        record, consent = (bodies.word(query.get(name, "")) for name in ("record", "consent"))
         licensee = wire.address(query.get("licensee", ""))
         form = _number(request, "form", 2, 1, 3)
         units = _number(request, "units", 1, 1, 2**40 - 1)
@@ -330,7 +314,7 @@ class Service:
         return _json(self._unsigned(await self._read(lambda a: _consent(draft, a))))
 
     async def _draft_revocation(self, request: Request) -> Response:
-        consent = wire.word(request.path_params["consent"])
+        consent = bodies.word(request.path_params["consent"])
         patient = await self._read(lambda a: a.patient_of(consent))
         if patient is None:
             raise BadInput("The market knows no such consent.")
@@ -338,7 +322,7 @@ class Service:
 
     def _unsigned(self, message: Message) -> wire.Unsigned:
         data = wire.typed_data(message, message.typed_data(self._domain))
-        return wire.Unsigned(wire.hexed(message.struct_hash()), message.render(), data)
+        return wire.Unsigned(bodies.hexed(message.struct_hash()), message.render(), data)
 
     # ------------------------------------------------------------------ the relay
 
@@ -372,13 +356,13 @@ class Service:
         signed = await self._body(request, wire.SignedConsent)
         consent = await self._relayed(lambda relay, answers: relay.grant(signed, answers))
         at = await self._read(lambda a: a.granted_at(consent))
-        return _json(wire.Granted(wire.hexed(consent), at))
+        return _json(wire.Granted(bodies.hexed(consent), at))
 
     async def _relay_revocation(self, request: Request) -> Response:
         signed = await self._body(request, wire.SignedRevocation)
         consent = await self._relayed(lambda relay, answers: relay.revoke(signed, answers))
         at = await self._read(lambda a: a.revoked_at(consent))
-        return _json(wire.Revoked(wire.hexed(consent), at))
+        return _json(wire.Revoked(bodies.hexed(consent), at))
 
     async def _relay_withdrawal(self, request: Request) -> Response:
         signed = await self._body(request, wire.SignedWithdrawal)
@@ -440,61 +424,18 @@ ENDPOINTS = (
 
 def openapi() -> dict[str, Any]:
     """The OpenAPI document, from the same table and types that serve."""
-    types = [t for e in ENDPOINTS for t in (e.takes, e.gives) if t is not None]
-    kinds = list(dict.fromkeys([*types, wire.Problem]))
-    schemas, components = msgspec.json.schema_components(
-        kinds, ref_template="#/components/schemas/{name}"
+    return described(
+        ENDPOINTS,
+        wire.Problem,
+        "medtoken",
+        "What is public of a market, as its auditor's ledger has it, and a relay for what patients "
+        "sign.",
     )
-    schema = dict(zip(kinds, schemas, strict=True))
-    problem = {
-        "description": "Refused; the code is stable, and retry tells whether to ask again",
-        "content": {_PROBLEM: {"schema": schema[wire.Problem]}},
-    }
-    paths: dict[str, Any] = {}
-    for endpoint in ENDPOINTS:
-        content = {_JSON: {"schema": schema[endpoint.gives]} if endpoint.gives else {}}
-        operation: dict[str, Any] = {
-            "summary": endpoint.summary,
-            "operationId": endpoint.handler.__name__.lstrip("_"),
-            "responses": {
-                "200": {"description": "Done", "content": content},
-                "default": problem,
-            },
-        }
-        if endpoint.takes:
-            operation["requestBody"] = {
-                "required": True,
-                "content": {_JSON: {"schema": schema[endpoint.takes]}},
-            }
-        if endpoint.parameters:
-            operation["parameters"] = [
-                {
-                    "name": name,
-                    "in": where,
-                    "required": where == "path",
-                    "description": text,
-                    "schema": {"type": "string"},
-                }
-                for name, where, text in endpoint.parameters
-            ]
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = operation
-    return {
-        "openapi": "3.1.0",
-        "info": {
-            "title": "medtoken",
-            "version": medtoken.__version__,
-            "description": "What is public of a market, as its auditor's ledger has it, and a relay "
-            "for what patients sign.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        },
-        "paths": paths,
-        "components": {"schemas": components},
-    }
 
 
 def _consent(draft: wire.ConsentDraft, answers: Answers) -> Consent:
     """The consent that a draft means, to be signed within the hour. Raises BadInput."""
-    record = wire.word(draft.record)
+    record = bodies.word(draft.record)
     owner, tier = answers.owner_of(record), answers.tier_of(record)
     if not 0 < draft.days <= 36_500:
         raise BadInput("A consent holds from a day to a hundred years.")
@@ -540,7 +481,7 @@ def _page(request: Request) -> Page:
 
 def _json(body: Any, status: int = 200) -> Response:
     headers = {**_HEADERS, "cache-control": "no-store"}
-    return Response(wire.encoded(body), status_code=status, media_type=_JSON, headers=headers)
+    return Response(bodies.encoded(body), status_code=status, media_type=JSON, headers=headers)
 
 
 def _problem(error: Exception) -> Response:
@@ -565,8 +506,8 @@ def _problem(error: Exception) -> Response:
             _logger.error("unexpected failure", exc_info=error)
     retry = status in (429, 500, 503)
     headers = {**_HEADERS, "cache-control": "no-store"} | ({"retry-after": "2"} if retry else {})
-    body = wire.encoded(wire.Problem(code, detail, status, retry))
-    return Response(body, status_code=status, media_type=_PROBLEM, headers=headers)
+    body = bodies.encoded(wire.Problem(code, detail, status, retry))
+    return Response(body, status_code=status, media_type=PROBLEM, headers=headers)
 
 
 def _sentence(error: ContractRefused) -> str:

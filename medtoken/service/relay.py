@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from medtoken import bodies
 from medtoken.errors import (
     BadInput,
     InsufficientFunds,
@@ -132,7 +133,7 @@ class Relaying:
         return bring
 
     def _signature(self, text: str, message: Message, signer: str) -> bytes:
-        signature = wire.unhexed(text)
+        signature = bodies.unhexed(text)
         if len(signature) > 4096:
             raise InvalidSignature("The signature is longer than any that is taken.")
         if self._is_contract(signer):

@@ -7,10 +7,8 @@ import logging
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
-import uvicorn
 
 from medtoken.audit.follow import FINALITY, Follower
 from medtoken.chain.contracts import Suite
@@ -23,32 +21,15 @@ from medtoken.parties import Relay
 from medtoken.service.app import Limits, Service
 from medtoken.service.books import MarketBooks
 from medtoken.service.relay import Relaying
-from medtoken.serving import listen, url_of
+from medtoken.serving import listen, listening_options, node_options, server_of, url_of
 
-_CONNECTIONS = 500
 # A consent uses 65,000, a withdrawal less; a smart wallet's check of its signature comes on top.
 _MOST_GAS = 500_000
 
 
 @click.command()
-@click.option(
-    "--rpc",
-    default="http://127.0.0.1:8545",
-    show_default=True,
-    envvar="MEDTOKEN_RPC",
-    help="HTTP address of the Ethereum node that is read.",
-)
-@click.option(
-    "--deployment",
-    required=True,
-    envvar="MEDTOKEN_DEPLOYMENT",
-    type=click.Path(dir_okay=False),
-    help="Deployment record of the suite.",
-)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
-@click.option("--port", default=8700, show_default=True, help="Port; 0 takes a free one.")
-@click.option("--tls-certificate", type=click.Path(dir_okay=False, exists=True), help="PEM chain.")
-@click.option("--tls-key", type=click.Path(dir_okay=False, exists=True), help="PEM private key.")
+@node_options("the Ethereum node that is read")
+@listening_options(8700)
 @click.option(
     "--relay-key-file",
     type=click.Path(dir_okay=False, exists=True),
@@ -127,7 +108,7 @@ def serve(
             every=every,
             limits=Limits(rate=rate, burst=4 * rate),
         )
-        server = server_of(service, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
+        server = server_of(service.app, ssl_certfile=tls_certificate, ssl_keyfile=tls_key)
         ready = {"url": url, "relay": wallet.address if wallet else None}
         click.echo(json.dumps(ready) if as_json else f"The pages are at {url}")
         server.run(sockets=[listening])
@@ -164,25 +145,6 @@ def service_of(
         )
     follower = Follower(node, record, MarketBooks, finality=finality)
     return Service(follower, domain, relay=relay, limits=limits, every=every)
-
-
-def server_of(service: Service, **more: Any) -> uvicorn.Server:
-    """The HTTP server around a service; ``run`` it on sockets that listen."""
-    return uvicorn.Server(
-        uvicorn.Config(
-            service.app,
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            http="h11",
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=16 << 10,
-            **more,
-        )
-    )
 
 
 def _relay_wallet(file: str | None) -> Wallet | None:

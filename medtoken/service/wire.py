@@ -6,20 +6,14 @@ unix seconds.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 from eth_utils import is_address, to_checksum_address
 
+from medtoken.bodies import Body, hexed, word
 from medtoken.errors import BadInput
 from medtoken.messages import Consent, Message, Revocation, Withdrawal
-
-_Body = TypeVar("_Body")
-_DIGITS = frozenset("0123456789abcdefABCDEF")
-
-
-class Body(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base: what is not known is refused."""
 
 
 class Problem(Body, frozen=True):
@@ -364,7 +358,7 @@ class ConsentDraft(Body, frozen=True):
     floor: str
     share: int
     days: int
-    diseases: list[str] = []
+    diseases: list[str] = msgspec.field(default_factory=list)
 
 
 class Unsigned(Body, frozen=True):
@@ -416,39 +410,6 @@ class Paid(Body, frozen=True):
     account: str
     to: str
     amount: str
-
-
-def encoded(value: Any) -> bytes:
-    """JSON."""
-    return msgspec.json.encode(value)
-
-
-def decoded(body: bytes, kind: type[_Body]) -> _Body:
-    """A body of a request. Raises BadInput."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"The request cannot be read: {str(error).rstrip('.')}.") from None
-
-
-def hexed(value: bytes) -> str:
-    """0x hexadecimal."""
-    return "0x" + value.hex()
-
-
-def unhexed(text: str) -> bytes:
-    """From 0x hexadecimal. Raises BadInput."""
-    if text[:2] != "0x" or not set(text[2:]) <= _DIGITS or len(text) % 2:
-        raise BadInput("Bytes are 0x and pairs of hexadecimal digits.")
-    return bytes.fromhex(text[2:])
-
-
-def word(text: str) -> bytes:
-    """32 bytes. Raises BadInput."""
-    found = unhexed(text)
-    if len(found) != 32:
-        raise BadInput("An id is 0x and 64 hexadecimal digits.")
-    return found
 
 
 def address(text: str) -> str:

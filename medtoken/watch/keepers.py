@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from medtoken import bodies
 from medtoken.chain.rpc import Rpc
 from medtoken.deploy.record import Deployment
 from medtoken.errors import BadInput, IntegrityError, MedtokenError, NodeUnreachable
@@ -78,7 +79,7 @@ class KeeperLog:
             lines = self._source.read_bytes().splitlines()
         except OSError as error:
             raise NodeUnreachable(f"{self._source} cannot be read: {error.strerror}.") from None
-        return [wire.decoded(line, wire.Entry).entry() for line in lines]
+        return [bodies.decoded(line, wire.Entry).entry() for line in lines]
 
     def _alert(
         self, block: int, time: int, licence: str, parties: tuple[str, ...], text: str

@@ -15,6 +15,7 @@ from fhir.resources.R4B import get_fhir_model_class as r4_model
 from support.live import Ran, medtoken_here
 from support.stage import Stage
 
+from medtoken import bodies
 from medtoken.keeper import wire
 from medtoken.messages import DUT, Revocation
 from medtoken.vocabulary import Form
@@ -136,7 +137,7 @@ def test_a_history_tells_everything_that_happened(
     for number, keeper in enumerate(stage.keepers):
         path = tmp_path / f"{number}.log"
         entries = list(keeper.log())  # type: ignore[attr-defined]
-        path.write_bytes(b"\n".join(wire.encoded(wire.Entry.of(one)) for one in entries))
+        path.write_bytes(b"\n".join(bodies.encoded(wire.Entry.of(one)) for one in entries))
         logs += ["--keeper-log", path]
     words = ("audit", "history", hexed(record), "--fhir", version)
     bundle = run(stage, *words, *logs).ok()

@@ -62,6 +62,7 @@ class EvmChain:
     chain_id: int = CHAIN_ID
     asked: list[int] = field(default_factory=list)  # blocks whose time was asked for
     kept: dict[tuple[str, bytes], bytes] = field(default_factory=dict)
+    receipts: dict[bytes, tuple[str, int]] = field(default_factory=dict)  # of what made contracts
 
     def head(self) -> Block:
         return self._block(len(self.evm.times) - 1)
@@ -72,6 +73,9 @@ class EvmChain:
 
     def logs(self, addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
         return (r for r in self.evm.raw if r.address in addresses and first <= r.block <= last)
+
+    def made(self, tx: bytes) -> tuple[str, int] | None:
+        return self.receipts.get(tx)
 
     def call(self, to: str, data: bytes, block: int | None = None) -> bytes:
         assert block == self.head().number, "this chain has no state but its newest"

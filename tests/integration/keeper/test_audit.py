@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from support.live import medtoken_here, populated
 
+from medtoken import bodies
 from medtoken.chain.rpc import Rpc
 from medtoken.errors import IntegrityError
 from medtoken.keeper import wire
@@ -113,7 +114,7 @@ def test_honest_logs_are_clean(world: World) -> None:
 
 
 def write(file: Path, entries: Iterable[LogEntry]) -> None:
-    file.write_bytes(b"".join(wire.encoded(wire.Entry.of(entry)) + b"\n" for entry in entries))
+    file.write_bytes(b"".join(bodies.encoded(wire.Entry.of(entry)) + b"\n" for entry in entries))
 
 
 def test_a_release_after_the_revocation_is_named(
@@ -268,14 +269,14 @@ def test_the_command_line_pins_reads_and_checks(case: Case, tmp_path: Path) -> N
     home = populated(tmp_path / "home", world.chain)
     common = ["--rpc", world.chain.node.url, "--home", str(home.folder), "--json"]
     described = [json.loads(medtoken_here("keeper", "info", k.url).out) for k in world.keepers]
-    assert [d["keeper"] for d in described] == [wire.hexed(k.keeper_id) for k in world.keepers]
+    assert [d["keeper"] for d in described] == [bodies.hexed(k.keeper_id) for k in world.keepers]
     named = [
-        f"{letter}={k.url}={wire.hexed(k.keeper_id)}"
+        f"{letter}={k.url}={bodies.hexed(k.keeper_id)}"
         for letter, k in zip("abc", world.keepers, strict=True)
     ]
     assert medtoken_here("keeper", "pin", *named[:2], *common).code == 2
     assert medtoken_here("keeper", "pin", *named[:2], named[0], *common).code == 2
-    swapped = f"c={world.keepers[2].url}={wire.hexed(world.keepers[1].keeper_id)}"
+    swapped = f"c={world.keepers[2].url}={bodies.hexed(world.keepers[1].keeper_id)}"
     assert medtoken_here("keeper", "pin", *named[:2], swapped, *common).code == 5
     assert medtoken_here("keeper", "pin", *named, *common).ok()["keepers"].keys() == {"a", "b", "c"}
     assert [k.name for k in home.keepers(world.chain.suite)] == ["a", "b", "c"]
@@ -291,7 +292,7 @@ def test_the_command_line_pins_reads_and_checks(case: Case, tmp_path: Path) -> N
     saved.write_text(lines.replace("deposit", "Deposit", 1))
     assert medtoken_here("keeper", "log", "--file", saved, "--verify", *common).code == 5
     forged = rewritten(list(world.keepers[0].log()), len(lines.splitlines()) - 1, nonce="1")
-    saved.write_bytes(b"".join(wire.encoded(wire.Entry.of(e)) + b"\n" for e in forged))
+    saved.write_bytes(b"".join(bodies.encoded(wire.Entry.of(e)) + b"\n" for e in forged))
     bad = medtoken_here("keeper", "log", "--file", saved, "--verify", *common)
     assert bad.code == 1
     assert len(bad.json["unjustified"]) == 1

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from support.declared import Declared, declared
+from support.recording import RawLog
 from support.world import DAY
 
 from medtoken.deploy.plan import PEOPLE
-from medtoken.deploy.powers import PUBLIC_ROLE
+from medtoken.deploy.powers import _TOLD_BY, PUBLIC_ROLE
 from medtoken.deploy.record import DeployedContract
 from medtoken.deploy.roles import CONTRACT_ROLES, Role
 from medtoken.errors import BadInput, DeploymentDeviates, WrongChain
@@ -428,11 +430,38 @@ def test_a_record_of_later_blocks_hides_no_power(fresh: Declared) -> None:
     _timelock("grantRole", "PROPOSER_ROLE", "stranger")(fresh)
     told = _found(fresh)
     assert len(told) == 5
-    later = {
-        name: replace(contract, block=10**6)
-        for name, contract in fresh.deployment.contracts.items()
-    }
-    assert _found(replace(fresh, deployment=replace(fresh.deployment, contracts=later))) == told
+    tx, other = b"\x01" * 32, b"\x02" * 32
+    head = fresh.chain.head().number
+    # Neither does a transaction that the chain does not know, nor one that made another contract.
+    chain = replace(fresh.chain, receipts={other: (fresh.deployment.address("Tariff"), head)})
+    for named in ("0x" + tx.hex(), "0x" + other.hex(), "0x1", "none"):
+        later = {
+            name: replace(contract, block=10**6, tx=named)
+            for name, contract in fresh.deployment.contracts.items()
+        }
+        deployment = replace(fresh.deployment, contracts=later)
+        assert _found(replace(fresh, chain=chain, deployment=deployment)) == told
+
+
+def test_logs_are_read_from_where_the_chain_says_that_contracts_were_made(fresh: Declared) -> None:
+    """A public chain has millions of blocks before them."""
+    asked: list[int] = []
+    read = fresh.chain.logs
+
+    def logs(addresses: Sequence[str], first: int, last: int) -> Iterator[RawLog]:
+        asked.append(first)
+        return read(addresses, first, last)
+
+    contracts, receipts = {}, {}
+    for number, (name, contract) in enumerate(fresh.deployment.contracts.items()):
+        contracts[name] = replace(contract, tx=f"0x{number:064x}")
+        receipts[number.to_bytes(32)] = (contract.address.lower(), 7 + number)
+    chain = replace(fresh.chain, receipts=receipts)
+    deployment = replace(fresh.deployment, contracts=contracts)
+    first = min(7 + list(contracts).index(name) for name in _TOLD_BY)
+    with patch.object(chain, "logs", logs):
+        replace(fresh, chain=chain, deployment=deployment).powers()
+    assert asked == [first]
 
 
 def test_a_record_that_does_not_say_what_the_timelock_was_made_with(fresh: Declared) -> None:

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.sweep import times
 
-from medtoken import formats, vocabulary
+from medtoken import bodies, formats, vocabulary
 from medtoken.deploy.record import Deployment
 from medtoken.errors import MedtokenError
 from medtoken.interop import consent as fhir_consent
@@ -215,13 +215,13 @@ def log_entry(data: bytes) -> object:
     return LogEntry(1, data.decode("latin-1"), bytes(32)).event
 
 
-def bodies(data: bytes) -> None:
+def keeper_bodies(data: bytes) -> None:
     """Every body that a keeper or its client takes, and what it is turned into."""
     for name in ("ReleaseRequest", "Answer", "Order", "Deposit", "Rotation", "Completion", "Plain",
                  "Commitment", "RevocationNotice", "HoldingAnswer", "Receipt", "Info", "Head",
                  "Entry", "Problem"):  # fmt: skip
         with contextlib.suppress(MedtokenError):
-            body = wire.decoded(data, getattr(wire, name))
+            body = bodies.decoded(data, getattr(wire, name))
             for turn in ("signed", "refusal", "answer", "holding", "receipt", "card", "entry"):
                 if hasattr(body, turn):
                     with contextlib.suppress(MedtokenError):
@@ -353,7 +353,7 @@ TARGETS: dict[str, tuple[Parser, Callable[[], bytes]]] = {
     "CAR": (on_file(blocks, "f.car"), car),
     "CID": (cid_text, lambda: b"bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"),
     "UnixFS": (decode_node, node),
-    "keeper": (bodies, requests),
+    "keeper": (keeper_bodies, requests),
     "certificate": (lambda data: Certificate(data).check(bytes(32)), requests),
     "log": (log_entry, lambda: b'{"kind":"release"}'),
     "deployment": (on_file(Deployment.load, "d.json"), deployment),

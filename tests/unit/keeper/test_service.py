@@ -29,6 +29,7 @@ from support.keepers import (
     serving,
 )
 
+from medtoken import bodies
 from medtoken.errors import NodeUnreachable
 from medtoken.keeper import wire
 from medtoken.keeper.client import HttpKeeper
@@ -160,7 +161,7 @@ def test_who_answers_must_be_who_was_pinned(http: HttpKeeper) -> None:
     from medtoken.errors import IntegrityError
     from medtoken.keeper.client import look_up
 
-    assert wire.word(look_up(http.url).keeper) == http.keeper_id
+    assert bodies.word(look_up(http.url).keeper) == http.keeper_id
     stranger = HttpKeeper(http.url, b"\x01" * 32)
     with pytest.raises(IntegrityError, match="not the key keeper that was pinned"):
         stranger.card.keeper_id.hex()
@@ -175,7 +176,7 @@ def test_health_tells_when_shares_would_be_refused(http: HttpKeeper, chain: Chai
 
 def test_a_passing_refusal_says_so(http: HttpKeeper, signed: Signed, chain: Chain) -> None:
     chain.error = Refused(Code.CHAIN_LAGS, "the chain's node lags")
-    body = wire.encoded(wire.ReleaseRequest.of(signed()))
+    body = bodies.encoded(wire.ReleaseRequest.of(signed()))
     answer = ask(http, "POST", "/v1/releases", body)
     found = problem(answer, Code.CHAIN_LAGS)
     assert found["retry"]
@@ -223,7 +224,7 @@ def test_a_malformed_body_is_one_sentence(
 def test_a_malformed_field_is_refused(
     http: HttpKeeper, signed: Signed, field: str, value: object
 ) -> None:
-    body = json.loads(wire.encoded(wire.ReleaseRequest.of(signed())))
+    body = json.loads(bodies.encoded(wire.ReleaseRequest.of(signed())))
     before = len(list(http.log()))
     problem(ask(http, "POST", "/v1/releases", {**body, field: value}), Code.MALFORMED)
     assert len(list(http.log())) == before
@@ -259,7 +260,7 @@ def test_too_large_a_body_is_not_read_to_its_end(http: HttpKeeper) -> None:
 
 def test_too_large_a_batch_is_refused(http: HttpKeeper, signed: Signed) -> None:
     one = wire.ReleaseRequest.of(signed())
-    body = wire.encoded(wire.ReleaseBatch([one] * 101))
+    body = bodies.encoded(wire.ReleaseBatch([one] * 101))
     problem(ask(http, "POST", "/v1/releases/batch", body), Code.TOO_LARGE)
 
 
@@ -276,7 +277,7 @@ def test_too_many_requests_are_told_to_wait(keepers: list[KeyKeeper], signed: Si
 
 def test_each_of_a_batch_counts(keepers: list[KeyKeeper], signed: Signed) -> None:
     with serving(keepers[0], Limits(rate=0.001, burst=5)) as http:
-        body = wire.encoded(wire.ReleaseBatch([wire.ReleaseRequest.of(signed())] * 6))
+        body = bodies.encoded(wire.ReleaseBatch([wire.ReleaseRequest.of(signed())] * 6))
         problem(ask(http, "POST", "/v1/releases/batch", body), Code.TOO_MANY)
 
 
@@ -389,7 +390,7 @@ def test_no_body_raises_anything_but_bad_input(kind: type[Any], value: Any) -> N
 
     data = value if isinstance(value, bytes) else json.dumps(value).encode()
     try:
-        wire.decoded(data, kind)
+        bodies.decoded(data, kind)
     except BadInput as error:
         assert str(error)
 
@@ -414,6 +415,6 @@ def test_a_request_with_any_one_field_changed_never_raises(data: st.DataObject) 
     field = data.draw(st.sampled_from(sorted(good)))
     changed = {**good, field: data.draw(st.text() | st.integers() | st.just("0x"))}
     try:
-        wire.decoded(json.dumps(changed).encode(), wire.ReleaseRequest).signed().check_signature()
+        bodies.decoded(json.dumps(changed).encode(), wire.ReleaseRequest).signed().check_signature()
     except (BadInput, Refused) as error:
         assert str(error)

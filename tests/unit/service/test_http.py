@@ -13,6 +13,7 @@ from support.recording import EvmChain
 from support.service import Live, serving
 from support.world import World
 
+from medtoken import bodies
 from medtoken.errors import NodeUnreachable
 from medtoken.service import wire
 from medtoken.service.app import ENDPOINTS, Limits, openapi
@@ -117,7 +118,7 @@ def test_whatever_is_asked_the_answer_is_one_of_the_documents(live: Live, data: 
     answer = live.raw(endpoint.method, url.encode("unicode_escape").decode(), body)
     if answer.status == 200:
         if endpoint.gives is not None:
-            wire.decoded(answer.body, endpoint.gives)
+            bodies.decoded(answer.body, endpoint.gives)
     else:
         assert answer.status in (400, 404, 409, 429), answer.body
-        assert wire.decoded(answer.body, wire.Problem).status == answer.status
+        assert bodies.decoded(answer.body, wire.Problem).status == answer.status
