@@ -52,9 +52,15 @@ $(STAMPS)/ape: $(STAMPS)/dev $(STAMPS)/node scripts/setup_ape.py
 
 # --- daily work ---------------------------------------------------------------------------------
 
-.PHONY: build page demo test lint format
+.PHONY: build sources deploy-gas page demo test lint format
 build: setup ## Compile the contracts that changed into medtoken/artifacts
 	@$(BIN)/python scripts/build_contracts.py
+
+sources: build ## Write what explorers verify the contracts' sources with to build/sources
+	@$(BIN)/python scripts/build_sources.py
+
+deploy-gas: build setup-dev ## Measure what a deployment's transactions use, into medtoken/deploy/gas.json
+	@$(BIN)/python scripts/deploy_gas.py
 
 page: build ## Check and bundle the pages that changed into medtoken/service/static
 	@$(BIN)/python scripts/build_page.py

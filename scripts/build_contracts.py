@@ -128,10 +128,10 @@ def vyper_compiler() -> str:
         raise BuildError("vyper is not installed here; run `make setup` first.") from None
 
 
-def compile_vyper(source: str) -> Result:
+def vyper_output(source: str, formats: tuple[str, ...]) -> dict[str, Any]:
+    """What Vyper makes of a file, in its own formats; ``inputs`` are the files of ours that it read."""
     import warnings
 
-    import vyper
     from vyper.compiler import compile_from_file_input
     from vyper.compiler.input_bundle import FilesystemInputBundle
     from vyper.compiler.settings import Settings
@@ -140,24 +140,34 @@ def compile_vyper(source: str) -> Result:
     warnings.simplefilter("ignore", ContractSizeLimit)  # main() reports every size
     bundle = FilesystemInputBundle([SITE_PACKAGES, ROOT])
     try:
-        file = bundle.load_file(Path(source))
         out = compile_from_file_input(
-            file,
+            bundle.load_file(Path(source)),
             input_bundle=bundle,
             settings=Settings(evm_version=EVM_VERSION),
-            output_formats=(
-                "abi",
-                "bytecode",
-                "bytecode_runtime",
-                "layout",
-                "method_identifiers",
-                "integrity",
-                "settings_dict",
-            ),
+            output_formats=formats,
         )
     except Exception as error:  # Vyper raises far more than its own exceptions
         raise BuildError(f"{source} does not compile.\n{type(error).__name__}: {error}") from None
+    read = [p for p in bundle._source_ids if isinstance(p, Path) and p.is_relative_to(ROOT)]
+    inputs = {relative(p): sha256_file(p) for p in read if not p.is_relative_to(SITE_PACKAGES)}
+    return {**out, "inputs": inputs}
 
+
+def compile_vyper(source: str) -> Result:
+    import vyper
+
+    out = vyper_output(
+        source,
+        (
+            "abi",
+            "bytecode",
+            "bytecode_runtime",
+            "layout",
+            "method_identifiers",
+            "integrity",
+            "settings_dict",
+        ),
+    )
     layout = out["layout"]
     artifact = {
         "name": Path(source).stem,
@@ -178,9 +188,7 @@ def compile_vyper(source: str) -> Result:
         "methodIdentifiers": out["method_identifiers"],
         "sourceHash": "0x" + out["integrity"],
     }
-    read = [p for p in bundle._source_ids if isinstance(p, Path) and p.is_relative_to(ROOT)]
-    inputs = {relative(p): sha256_file(p) for p in read if not p.is_relative_to(SITE_PACKAGES)}
-    return Result([artifact], inputs)
+    return Result([artifact], out["inputs"])
 
 
 # --- Solidity ---------------------------------------------------------------------------------
@@ -242,6 +250,20 @@ def compile_solidity(sources: list[str]) -> Result:
 
     read = [s for s in out["sources"] if s.startswith("contracts/")]
     return Result(artifacts, {s: sha256_file(ROOT / s) for s in read})
+
+
+def solidity_file(path: str) -> Path:
+    """Where the compiler's path of a Solidity file is."""
+    return ROOT / ("node_modules/" + path if path.startswith("@") else path)
+
+
+def solidity_imports(path: str, text: str) -> list[str]:
+    """What a Solidity file imports, by the compiler's paths."""
+    found = re.findall(r'^\s*import\s+(?:[^";]*\sfrom\s+)?"([^"]+)"', text, flags=re.MULTILINE)
+    return [
+        os.path.normpath(f"{os.path.dirname(path)}/{name}") if name.startswith(".") else name
+        for name in found
+    ]
 
 
 def solidity_artifact(name: str, source: str, contract: dict[str, Any]) -> dict[str, Any]:

@@ -45,14 +45,16 @@ class ApeSigner:
 
 @click.command(cls=ConnectedProviderCommand)
 @click.option("--account", "alias", help="Alias of the deploying account; local: test account 0.")
+@click.option("--auto-sign", is_flag=True, help="Unlock the account once, and sign every step.")
 @click.option("--params", default="devnet", show_default=True, help="Parameter file or its name.")
-@click.option("--operator", help="Proposes to the timelock; default: the deploying account.")
-@click.option("--platform", help="Earns the platform's part; default: the operator.")
+@click.option("--operator", help="Proposes to the timelock; local: the deploying account.")
+@click.option("--platform", help="Earns the platform's part; local: the operator.")
 @click.option("--home", default="build/ape", show_default=True, help="Folder of the outbox.")
 @click.option("--out", help="Deployment record; default: deployments/<chain id>.json.")
 def cli(
     provider: ProviderAPI,
     alias: str | None,
+    auto_sign: bool,
     params: str,
     operator: str | None,
     platform: str | None,
@@ -64,6 +66,9 @@ def cli(
     if alias is None and not local:
         raise click.UsageError("Name the deploying account with --account.")
     account = accounts.load(alias) if alias else accounts.test_accounts[0]
+    if alias and auto_sign:
+        # The passphrase comes from APE_ACCOUNTS_<alias>_PASSPHRASE, or is asked for.
+        account.set_autosign(True)
     signer = ApeSigner(account, provider)
     chosen = operator or signer.address
     folder = Home(home)
@@ -71,9 +76,9 @@ def cli(
         node = Node.connect(str(provider.http_uri), outbox=None if local else folder.outbox)
         loaded = load_params(
             params,
-            operator=chosen,
-            platform=platform or chosen,
-            people=dict.fromkeys(PEOPLE, chosen),
+            operator=chosen if local else operator,
+            platform=(platform or chosen) if local else platform,
+            people=dict.fromkeys(PEOPLE, chosen) if local else {},
         )
         record = deploy(node, signer, loaded, network=params, progress=click.echo)
         target = Path(out) if out else _default_target(node.chain_id, local, folder)

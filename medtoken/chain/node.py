@@ -253,6 +253,11 @@ class Node:
             }
             return bytes(self._web3.eth.call(params, where, override))
 
+    def gas_price(self) -> int:
+        """Wei that a unit of gas costs now, with what the node would give to the block's maker."""
+        with _translated(self.url):
+            return int(self._web3.eth.gas_price)
+
     def balance(self, address: str) -> int:
         """Wei."""
         with _translated(self.url):

@@ -77,8 +77,8 @@ def open_devnet(node: Node, home: Home) -> tuple[Suite, Cast]:
     return Suite(node, Deployment.load(home.deployment(node.chain_id))), cast()
 
 
-def admit_people(suite: Suite, people: Cast, progress: Progress) -> None:
-    """Accredit the institutions, certify the licensee, and let it buy DUT at the exchange."""
+def admit_people(suite: Suite, people: Cast, progress: Progress, *, issued: int = ISSUED) -> None:
+    """Accredit the institutions, certify the licensee, and let it buy DUT (base units) at the exchange."""
     operator, registry, usage = people["operator"], suite.registry, suite.usage
     capabilities = {
         "hospital": Capability.CUSTODIAN,
@@ -100,11 +100,11 @@ def admit_people(suite: Suite, people: Cast, progress: Progress) -> None:
     )
     for name in ("exchange", "pharma", "hospital", "annotator", "platform"):
         usage.admit(operator, people[name].address, key=f"people:admit:{name}")
-    progress(f"the exchange issues {ISSUED // DUT:,} DUT to the company against money received")
+    progress(f"the exchange issues {issued // DUT:,} DUT to the company against money received")
     usage.issue(
         people["exchange"],
         people["pharma"].address,
-        ISSUED,
+        issued,
         b"demo payment".ljust(32, b"\0"),
         key="people:issue:pharma",
     )

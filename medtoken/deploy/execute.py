@@ -43,11 +43,10 @@ def deploy(
     contracts: dict[str, DeployedContract] = {}
     for number, step in enumerate(plan, 1):
         key = f"{name}:{number}"
+        progress(f"[{number}/{len(plan)}] {step.text()}")
         if isinstance(step, Create):
-            progress(f"[{number}/{len(plan)}] create {step.name}")
             contracts[step.name] = create(node, wallet, step, addresses, key)
         elif isinstance(step, Call):
-            progress(f"[{number}/{len(plan)}] {step.contract}.{step.function}: {step.why}")
             data = abi(step.contract).call(step.function, *resolve(step.args, addresses))
             node.send(wallet, addresses[step.contract], data, key=key)
     people = {"platform": params.platform, **params.people}

@@ -15,6 +15,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from eth_utils import to_checksum_address
+
 from medtoken.chain.abi import abi
 from medtoken.deploy.roles import (
     CONTRACT_ROLES,
@@ -28,6 +30,9 @@ from medtoken.errors import BadInput, DeploymentError
 
 ZERO_ADDRESS = "0x" + "00" * 20
 KINDS = 8
+
+# The parameter files that others may build on.
+_BASES = ("devnet", "sepolia")
 
 # The factors of a price (R13), in the order in which the tariff keeps them.
 FACTORS = (
@@ -101,6 +106,10 @@ class Create:
     proxied: bool = False
     initialize: tuple[Any, ...] = ()
 
+    def text(self) -> str:
+        """In words."""
+        return f"create {self.name}" + (", behind a proxy" if self.proxied else "")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -110,6 +119,10 @@ class Call:
     function: str
     args: tuple[Any, ...]
     why: str
+
+    def text(self) -> str:
+        """In words."""
+        return f"{self.contract}.{self.function}: {self.why}"
 
 
 Step = Create | Call
@@ -166,26 +179,27 @@ def load_params(
     network: str,
     *,
     operator: str | None,
-    platform: str,
+    platform: str | None,
     people: Mapping[str, str],
     seats: Sequence[tuple[str, int]] = (),
+    governed: bool = False,
 ) -> Params:
-    """Read a parameter file: one that ships (``devnet``), or a path to one.
+    """Read a parameter file: one that ships (``devnet``, ``sepolia``), or a path to one.
 
-    Without an ``operator`` the governor proposes from the start, with ``seats`` as its council (R28).
-    Raises BadInput when the file is missing, malformed or incomplete.
+    A file may build on one that ships (``base``), and name accounts itself (``[offices]``: ``operator``,
+    ``platform``, names of PEOPLE); those given here come before them. With ``governed``, and without any
+    operator, the governor proposes from the start, with ``seats`` as its council (R28). Raises BadInput
+    when the file is missing, malformed or incomplete.
     """
-    unknown = set(people) - set(PEOPLE)
-    if unknown:
-        raise BadInput(f"no deployment knows the role {', '.join(sorted(unknown))}.")
-    path = Path(network)
     try:
-        if path.suffix == ".toml":
-            text = path.read_text(encoding="utf-8")
-        else:
-            source = files("medtoken.deploy").joinpath("params", f"{network}.toml")
-            text = source.read_text(encoding="utf-8")
-        data = tomllib.loads(text)
+        data = _read(network)
+        named = {str(k): str(to_checksum_address(v)) for k, v in data.get("offices", {}).items()}
+        operator = operator or (None if governed else named.get("operator"))
+        platform = platform or named.get("platform", ZERO_ADDRESS)
+        people = {k: v for k, v in named.items() if k not in ("operator", "platform")} | {**people}
+        unknown = set(people) - set(PEOPLE)
+        if unknown:
+            raise BadInput(f"no deployment knows the role {', '.join(sorted(unknown))}.")
         params = Params(
             timelock_delay=int(data["timelock"]["delay"]),
             rates={k: int(data["rates"][k]) for k in ("provider", "annotator", "platform", "levy")},
@@ -239,6 +253,25 @@ def load_params(
     if len(params.coefficients) != KINDS or len(params.references) != KINDS:
         raise BadInput(f"the parameters {network} must name {KINDS} coefficients and references.")
     return params
+
+
+def _read(network: str) -> dict[str, Any]:
+    """A parameter file, with what it does not name from the one that it builds on."""
+    path = Path(network)
+    if path.suffix == ".toml":
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    else:
+        source = files("medtoken.deploy").joinpath("params", f"{network}.toml")
+        data = tomllib.loads(source.read_text(encoding="utf-8"))
+    if "base" not in data:
+        return data
+    base = data.pop("base")
+    if base not in _BASES:
+        raise ValueError(f"{base} is not one of {', '.join(_BASES)}")
+    merged = _read(base)
+    for name, values in data.items():
+        merged[name] = {**merged.get(name, {}), **values}
+    return merged
 
 
 def build_plan(params: Params, deployer: str) -> list[Step]:

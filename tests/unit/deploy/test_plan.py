@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_utils import to_checksum_address
 from support.world import DAY, DUT, ZERO, Actor
 
 from medtoken.chain.abi import abi
@@ -148,8 +150,6 @@ def test_a_network_that_nobody_wrote_is_refused() -> None:
 
 @pytest.fixture
 def shipped() -> str:
-    from importlib.resources import files
-
     return files("medtoken.deploy").joinpath("params", "devnet.toml").read_text(encoding="utf-8")
 
 
@@ -162,6 +162,63 @@ def _written(tmp_path: Path, text: str) -> str:
 def test_a_file_of_ones_own_is_read(tmp_path: Path, shipped: str) -> None:
     path = _written(tmp_path, shipped.replace("levy = 500", "levy = 400"))
     assert _params(path).rates["levy"] == 400
+
+
+def test_a_file_that_builds_on_another_changes_what_it_names(tmp_path: Path) -> None:
+    own = _params(_written(tmp_path, 'base = "sepolia"\n[rates]\nlevy = 400\n'))
+    sepolia = _params("sepolia")
+    assert own == replace(sepolia, rates={**sepolia.rates, "levy": 400})
+    assert sepolia.timelock_delay == 2 * DAY
+    assert sepolia.references == _params("devnet").references
+
+
+def test_offices_stand_in_a_file_and_are_given_with_the_command(tmp_path: Path) -> None:
+    offices = {"operator": OPERATOR, "platform": PLATFORM, "guardian": DEPLOYER}
+    lines = [f'{name} = "{to_checksum_address(who)}"' for name, who in offices.items()]
+    path = _written(tmp_path, "\n".join(['base = "devnet"', "[offices]", *lines]))
+    read = load_params(path, operator=None, platform=None, people={})
+    assert (read.operator, read.platform) == (
+        to_checksum_address(OPERATOR),
+        to_checksum_address(PLATFORM),
+    )
+    assert read.people == {"guardian": to_checksum_address(DEPLOYER)}
+    given = load_params(path, operator=DEPLOYER, platform=None, people={"guardian": OPERATOR})
+    assert (given.operator, given.people["guardian"]) == (DEPLOYER, OPERATOR)
+    assert (
+        load_params(path, operator=None, platform=None, people={}, governed=True).operator is None
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'base = "params"\n',
+        "base = 1\n",
+        'base = "devnet"\noffices = 1\n',
+        'base = "devnet"\n[offices]\noperator = "nobody"\n',
+        'base = "devnet"\nrates = 1\n',
+    ],
+)
+def test_a_file_that_builds_on_nothing_or_names_nobody_is_refused(
+    tmp_path: Path, text: str
+) -> None:
+    with pytest.raises(BadInput, match=r"^the parameters .* cannot be read"):
+        load_params(_written(tmp_path, text), operator=None, platform=PLATFORM, people={})
+
+
+def test_every_parameter_that_ships_carries_its_reason() -> None:
+    """Beside it, or in the lines above it."""
+    for source in files("medtoken.deploy").joinpath("params").iterdir():
+        lines = source.read_text(encoding="utf-8").splitlines()
+        bare = [
+            line
+            for before, line in zip(["", *lines], lines, strict=False)
+            if " = " in line and not line.startswith("#") and "#" not in line + before
+        ]
+        # What these say needs no other word than their table's or their name's.
+        assert {line.partition(" = ")[0] for line in bare} <= {
+            "base", "platform", "levy", "annotator", "sensitive", "highly_sensitive",
+        }  # fmt: skip
 
 
 @pytest.mark.parametrize(
