@@ -12,6 +12,8 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 STAMPS := .venv/.stamps
 WORKERS ?= 2
+# What needs nothing but the package set up, and no campaign.
+FAST = not slow and not kubo and not geth and not spark and not page
 # Anvil comes from PATH where it is installed, else from node_modules (medtoken looks there itself).
 ARGS ?=
 
@@ -69,7 +71,7 @@ demo: build ## Run the main job on real files with a private chain; results in b
 	@$(BIN)/medtoken demo --out build/demo $(ARGS)
 
 test: build page setup-dev ## Run the fast tests (ARGS="-k name" to choose)
-	@$(BIN)/pytest -n $(WORKERS) -m "not slow and not kubo and not geth and not spark and not e2e and not page" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "$(FAST) and not e2e" --ignore tests/integration $(ARGS)
 
 .PHONY: powers check-powers
 powers: build setup-dev ## Write docs/powers.md: who may do what after a fresh deployment
@@ -92,11 +94,14 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit bench-watch dist
-test-all: test test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
+.PHONY: test-all test-live test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit bench-watch dist
+test-all: test test-live test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
+
+test-live: build setup-dev ## Run the parts on a real Anvil: deployment, keepers, audit, watch
+	@$(BIN)/pytest -n $(WORKERS) -m "$(FAST)" tests/integration $(ARGS)
 
 test-e2e: build setup-dev ## Run the command line end to end on a real node, with kills
-	@$(BIN)/pytest -n $(WORKERS) -m "e2e and not slow and not kubo and not geth and not spark and not page" $(ARGS)
+	@$(BIN)/pytest -n $(WORKERS) -m "$(FAST) and e2e" $(ARGS)
 
 test-campaign: build setup-dev ## Run the long campaigns (MEDTOKEN_SWEEP=all: much longer, killing at every step)
 	@$(BIN)/pytest -n $(WORKERS) -m "slow and not kubo and not geth and not spark and not page" $(ARGS)

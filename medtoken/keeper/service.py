@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import structs
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -336,8 +337,10 @@ def _json(body: Any, status: int = 200) -> Response:
 
 
 def _problem(refusal: Refused) -> Response:
-    problem = wire.Problem.of(refusal)
-    headers = {"retry-after": "1"} if refusal.passing else None
+    return _refused(wire.Problem.of(refusal), {"retry-after": "1"} if refusal.passing else {})
+
+
+def _refused(problem: wire.Problem, headers: Mapping[str, str]) -> Response:
     return Response(
         bodies.encoded(problem), status_code=problem.status, media_type=PROBLEM, headers=headers
     )
@@ -359,6 +362,8 @@ def _refusal(error: Exception) -> Refused:
 
 
 async def _no_such(_: Request, error: Exception) -> Response:
-    wrong_method = isinstance(error, HTTPException) and error.status_code == 405
-    text = "that is not how this is asked for" if wrong_method else "there is nothing here"
-    return _problem(Refused(Code.NOT_FOUND, text))
+    if not isinstance(error, HTTPException) or error.status_code != 405:
+        return _problem(Refused(Code.NOT_FOUND, "there is nothing here"))
+    problem = wire.Problem.of(Refused(Code.NOT_FOUND, "that is not how this is asked for"))
+    # Which methods there are is in the headers (RFC 9110).
+    return _refused(structs.replace(problem, status=405), error.headers or {})

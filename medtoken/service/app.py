@@ -14,7 +14,7 @@ import mimetypes
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -487,9 +487,11 @@ def _json(body: Any, status: int = 200) -> Response:
 def _problem(error: Exception) -> Response:
     """One sentence for whoever asked; what only the operator should know goes to the log."""
     code, status, detail = "failed", 500, "The service failed and changed nothing: try again."
+    more: Mapping[str, str] = {}
     match error:
         case HTTPException():
             code, status, detail = "not-found", error.status_code, "There is nothing here."
+            more = error.headers or {}  # which methods there are (RFC 9110)
             if error.status_code == 405:
                 code, detail = "wrong-method", "That is not how this is asked for."
         case TooMany():
@@ -505,7 +507,8 @@ def _problem(error: Exception) -> Response:
         case _:
             _logger.error("unexpected failure", exc_info=error)
     retry = status in (429, 500, 503)
-    headers = {**_HEADERS, "cache-control": "no-store"} | ({"retry-after": "2"} if retry else {})
+    headers = {**_HEADERS, "cache-control": "no-store", **more}
+    headers |= {"retry-after": "2"} if retry else {}
     body = bodies.encoded(wire.Problem(code, detail, status, retry))
     return Response(body, status_code=status, media_type=PROBLEM, headers=headers)
 

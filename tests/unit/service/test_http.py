@@ -34,6 +34,7 @@ def test_every_answer_forbids_whatever_a_page_does_not_need(live: Live) -> None:
 def test_what_is_not_there_is_one_sentence(live: Live, world: World) -> None:
     assert live.refused(404, "GET", "/nothing") == "There is nothing here."
     assert "asked for" in live.refused(405, "POST", "/v1/info", {})
+    assert "GET" in live.raw("POST", "/v1/info", {}).headers["allow"]
     for path in ("/static/.env", "/static/..%2fapp.py", "/static/app.py", "/static/"):
         live.refused(404, "GET", path)
     assert "no such record" in live.refused(400, "GET", "/v1/records/0x" + "11" * 32)
