@@ -43,6 +43,7 @@ def fuzzed(url: str, folder: Path) -> None:
         capture_output=True,
         text=True,
         env={k: v for k, v in os.environ.items() if k != "CI"},
+        cwd=folder,
         timeout=900,
         check=False,
     )
