@@ -10,9 +10,10 @@ from medtoken import vocabulary
 from medtoken.audit import rules
 from medtoken.audit.books.market import Licence
 from medtoken.audit.books.registry import Record
+from medtoken.audit.books.rewards import FEEDBACK, IDEA, RECORD, REFERRAL, STREAK, USE
 from medtoken.audit.source import BlockHead
 from medtoken.bodies import hexed
-from medtoken.chain.words import EarningsWord, LicenceWord, LicenseeWord, RatesWord
+from medtoken.chain.words import CreditWord, EarningsWord, LicenceWord, LicenseeWord, RatesWord
 from medtoken.errors import BadInput
 from medtoken.ipfs import CID, Codec
 from medtoken.messages import Consent
@@ -26,6 +27,16 @@ SOON = 30 * DAY
 _STEPS = 100
 _LINES = 500
 _SCORES = ("dvi", *rules.WEIGHTS, "units")
+_MONTHS_BOARD = 0  # patients', of a month
+_TOKENS = ("DCT", "GT")
+_SOURCES = {
+    RECORD: "record",
+    USE: "use",
+    STREAK: "streak",
+    FEEDBACK: "feedback",
+    REFERRAL: "referral",
+    IDEA: "idea",
+}
 _WORLD = vocabulary.REGIONS["WORLD"][0]
 
 
@@ -203,6 +214,59 @@ class Answers:
                 for c in came[-_LINES:]
             ],
             payouts=[wire.Payout(_moment(p.at), p.to, str(p.amount)) for p in payouts[-_LINES:]],
+        )
+
+    def standing(self, account: str) -> wire.Standing:
+        """A patient's credit, badges and vouchers, and the services that these open."""
+        rewards = self._ledger.rewards
+        word, month = rewards.accounts.get(account, CreditWord()), self.now // rules.MONTH
+        mine = rewards.points.get((_MONTHS_BOARD, month, account), 0)
+        ahead = sum(
+            1
+            for (board, period, _), points in rewards.points.items()
+            if (board, period) == (_MONTHS_BOARD, month) and points > mine
+        )
+        held = (
+            self._ledger.contribution.balances.get(account, 0),
+            self._ledger.governance_tokens.balances.get(account, 0),
+        )
+        return wire.Standing(
+            block=self.block,
+            account=account,
+            points=word.points,
+            month=mine,
+            place=ahead + 1 if mine else 0,
+            records=word.records,
+            # A month without points has ended the run, though nothing told so.
+            run=word.run if word.month + 1 >= month else 0,
+            contribution=str(held[0]),
+            governance=str(held[1]),
+            history=[
+                wire.Points(_moment(one.at), _SOURCES[one.source], one.points)
+                for one in self._books.points.get(account, [])[-_LINES:]
+            ],
+            badges=[
+                _badge(badge, badge in rewards.donated)
+                for badge, holder in sorted(rewards.badges.items())
+                if holder == account
+            ],
+            services=[
+                wire.Service(
+                    service=number,
+                    provider=offer["provider"],
+                    token=_TOKENS[offer["token"]],
+                    price=str(offer["price"]),
+                    points=offer["points"],
+                    open=word.points >= offer["points"] and held[offer["token"]] >= offer["price"],
+                )
+                for number, offer in sorted(rewards.services.items())
+                if int(offer["provider"], 16)
+            ],
+            vouchers=[
+                wire.Voucher(number, one.service, one.served)
+                for number, one in rewards.vouchers.items()
+                if one.account == account
+            ],
         )
 
     def alerts(self, patient: str) -> wire.Alerts:
@@ -535,6 +599,11 @@ def _scores(found: Record) -> wire.Scores | None:
 def _who(account: str, word: LicenseeWord) -> wire.Who:
     groups = vocabulary.group_names(word.groups)
     return wire.Who(account if groups else None, groups, word.region, word.certified)
+
+
+def _badge(badge: int, donated: bool) -> wire.Badge:
+    board, period, rank = badge >> 128, badge >> 64 & 2**64 - 1, badge & 2**64 - 1
+    return wire.Badge(str(badge), bool(board % 2), period, rank, donated)
 
 
 def _moment(at: books.Moment) -> wire.Moment:

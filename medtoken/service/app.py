@@ -259,6 +259,10 @@ class Service:
         who = _account(request)
         return _json(await self._read(lambda a: a.earnings(who)))
 
+    async def _standing(self, request: Request) -> Response:
+        who = _account(request)
+        return _json(await self._read(lambda a: a.standing(who)))
+
     async def _alerts(self, request: Request) -> Response:
         who = _account(request)
         return _json(await self._read(lambda a: a.alerts(who)))
@@ -387,6 +391,8 @@ ENDPOINTS = (
              None, wire.Consents, (*_ACCOUNT, *_LIST)),
     Endpoint("GET", "/v1/patients/{account}/uses", Service._uses, "Who uses a patient's records",
              None, wire.Uses, (*_ACCOUNT, *_LIST)),
+    Endpoint("GET", "/v1/patients/{account}/standing", Service._standing,
+             "A patient's credit and what it opens", None, wire.Standing, _ACCOUNT),
     Endpoint("GET", "/v1/patients/{account}/alerts", Service._alerts, "What to look at", None,
              wire.Alerts, _ACCOUNT),
     Endpoint("GET", "/v1/accounts/{account}/earnings", Service._earnings, "What an account earned",

@@ -67,6 +67,15 @@ class Outcome:
     statement: bytes
 
 
+@dataclass(frozen=True)
+class Points:
+    """What an account got points for (R25); ``source`` is one of the auditor's."""
+
+    at: Moment
+    source: int
+    points: int
+
+
 class MarketBooks:
     """The ledger and what happened, fed with the same events in the same order."""
 
@@ -89,6 +98,7 @@ class MarketBooks:
         self.credits: defaultdict[str, list[Credit]] = defaultdict(list)
         self.payouts: defaultdict[str, list[Payout]] = defaultdict(list)
         self.outcomes: defaultdict[bytes, list[Outcome]] = defaultdict(list)  # record
+        self.points: defaultdict[str, list[Points]] = defaultdict(list)  # as a patient
         self._reported: dict[int, tuple[int, bytes]] = {}
 
     def apply(self, event: Event) -> None:
@@ -150,6 +160,13 @@ class MarketBooks:
         payout = Payout(self._at(event), args["to"], args["amount"])
         self.payouts[args["account"]].append(payout)
 
+    def _pointed(self, event: Event) -> None:
+        args = event.args
+        if not args["institution"]:
+            self.points[args["account"]].append(
+                Points(self._at(event), args["source"], args["points"])
+            )
+
     def _reported_outcome(self, event: Event) -> None:
         self._reported[event.args["outcome"]] = (event.args["kind"], event.args["statement"])
 
@@ -172,6 +189,7 @@ class MarketBooks:
         ("DataMarket", "LicenceSettled"): _settled,
         ("DataMarket", "LicenceClosed"): _note,
         ("DataMarket", "Withdrawn"): _withdrawn,
+        ("Rewards", "PointsEarned"): _pointed,
         ("Rewards", "OutcomeReported"): _reported_outcome,
         ("Rewards", "RecordLed"): _led,
     }

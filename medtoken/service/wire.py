@@ -269,6 +269,70 @@ class Earnings(Body, frozen=True):
     payouts: list[Payout]
 
 
+class Points(Body, frozen=True):
+    """Points for one thing (R25): ``source`` is record, use, streak, feedback, referral or idea."""
+
+    at: Moment
+    source: str
+    points: int
+
+
+class Badge(Body, frozen=True):
+    """A soulbound badge: of a month or a year (counted from 1970), and its place among the ten."""
+
+    badge: str
+    year: bool
+    period: int
+    rank: int
+    donated: bool
+    """Whether its donation was directed."""
+
+
+class Service(Body, frozen=True):
+    """What can be had for DCT or GT (R26); a price of zero is a privilege."""
+
+    service: int
+    provider: str
+    token: str
+    price: str
+    points: int
+    """The score that opens it."""
+    open: bool
+    """Whether this account's score opens it, and its tokens pay for it."""
+
+
+class Voucher(Body, frozen=True):
+    """A service that was redeemed."""
+
+    voucher: int
+    service: int
+    served: bool
+
+
+class Standing(Body, frozen=True):
+    """A patient's credit (R25), and what it opens (R26)."""
+
+    block: Block
+    account: str
+    points: int
+    month: int
+    """Points of this month of 30 days."""
+    place: int
+    """Among patients of this month; 0 without points, equal for equal points."""
+    records: int
+    """Records that counted."""
+    run: int
+    """Months in a row with points; six bring 60."""
+    contribution: str
+    """DCT, base units."""
+    governance: str
+    """GT, base units."""
+    history: list[Points]
+    badges: list[Badge]
+    services: list[Service]
+    vouchers: list[Voucher]
+
+
 class Alerts(Body, frozen=True):
     """What to look at, newest first."""
 

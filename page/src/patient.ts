@@ -1,11 +1,12 @@
-// The patient's page (R9, R25, R27): records, consents, who used what, earnings, alerts.
+// The patient's page (R9, R25, R27): records, consents, who used what, earnings, credit, alerts.
 
+import { creditView } from "./credit.ts";
 import { call, known, revocation, send } from "./chain.ts";
 import {
   AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, baseUnits, duoNames, dut,
   groupNames, profileName, regionName, renderConsent, renderRevocation, structHash,
 } from "./messages.ts";
-import type { Alert, ConsentState, Earnings, Moment, RecordState, Use } from "./service.ts";
+import type { Alert, ConsentState, Earnings, Moment, RecordState, Standing, Use } from "./service.ts";
 import { get, post, whole } from "./service.ts";
 import { type Session, Wrong, calm, complain, draw, go, refresh, say, start, until } from "./shell.ts";
 import { type Choice, type Kept, OFFERED, daysOf, keptNames, keptOf, noPurpose, nobody, scopeOf } from "./terms.ts";
@@ -18,18 +19,20 @@ let records: RecordState[] = [];
 let consents: ConsentState[] = [];
 let uses: Use[] = [];
 let earnings: Earnings;
+let standing: Standing;
 let alerts: Alert[] = [];
 
 async function load({ account }: Session): Promise<void> {
   const of = `/v1/patients/${account}`;
-  const [r, c, u, e, a] = await Promise.all([
+  const [r, c, u, e, s, a] = await Promise.all([
     whole<{ total: number; records: RecordState[] }, "records">(`${of}/records`, "records", "record"),
     whole<{ total: number; consents: ConsentState[] }, "consents">(`${of}/consents`, "consents", "consent"),
     whole<{ total: number; uses: Use[] }, "uses">(`${of}/uses`, "uses", "licence"),
     get<Earnings>(`/v1/accounts/${account}/earnings`),
+    get<Standing>(`${of}/standing`),
     get<{ alerts: Alert[] }>(`${of}/alerts`),
   ]);
-  [records, consents, uses, earnings, alerts] = [r.records, c.consents, u.uses, e, a.alerts];
+  [records, consents, uses, earnings, standing, alerts] = [r.records, c.consents, u.uses, e, s, a.alerts];
 }
 
 const domain = ({ info }: Session) => ({ chainId: info.chain_id, market: info.contracts.DataMarket! });
@@ -413,6 +416,7 @@ start({
     { id: "consents", title: "tab.consents", draw: drawConsents },
     { id: "uses", title: "tab.uses", draw: drawUses },
     { id: "earnings", title: "tab.earnings", draw: (session) => earningsView(session, earnings) },
+    { id: "credit", title: "tab.credit", draw: () => creditView(standing) },
     { id: "alerts", title: "tab.alerts", draw: drawAlerts },
     { id: "grant", title: "grant.title", draw: drawGrant, busy: () => true },
   ],

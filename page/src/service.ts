@@ -37,6 +37,14 @@ export interface Earnings {
   block: Block; account: string; earned: string; nonce: number; unsettled: string; total: string;
   withdrawn: string; by_record: Record<string, string>; credits: Credit[]; payouts: Payout[];
 }
+export interface Points { at: Moment; source: string; points: number }
+export interface Badge { badge: string; year: boolean; period: number; rank: number; donated: boolean }
+export interface Service { service: number; provider: string; token: string; price: string; points: number; open: boolean }
+export interface Voucher { voucher: number; service: number; served: boolean }
+export interface Standing {
+  block: Block; account: string; points: number; month: number; place: number; records: number; run: number;
+  contribution: string; governance: string; history: Points[]; badges: Badge[]; services: Service[]; vouchers: Voucher[];
+}
 export interface Alert {
   kind: string; at: Moment | null; record: string | null; consent: string | null;
   licence: string | null; numbers: Record<string, number>;

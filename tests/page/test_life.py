@@ -256,3 +256,23 @@ def test_a_withdrawal_may_also_be_sent_from_the_wallet(
         patient.shows("were paid to your wallet", ".said")
         assert stage.suite.usage.balance(stage.patient.address) == earned > 0
         patient.page.close()
+
+
+def test_points_and_what_they_are_for(stage: Stage, someone: Callable[..., Person]) -> None:
+    record = stage.record()
+    draft = stage.suite.registry.draft(record)
+    rewards, relay = stage.suite.rewards, stage.chain.cast["relay"]
+    number = stage.suite.registry.number_of(stage.chain.cast["hospital"].address)
+    rewards.count_record(relay, number, draft.tag)
+    patient = someone(stage.patient_wallet)
+    patient.open()
+    patient.tab("credit")
+    points = rewards.credit(stage.patient.address).points
+    patient.shows("Your place among patients this month: 1.")
+    assert patient.page.locator("#points").get_attribute("value") == str(points)
+    patient.page.locator("#points-history summary").click()
+    patient.shows(f"a record: {points}")
+    patient.shows("You have no badge yet.")
+    patient.axe()
+    patient.fits()
+    patient.shot("credit-360")

@@ -21,7 +21,7 @@ def test_the_browsers_language_is_spoken(
     stage.earn(10)
     patient = someone(stage.patient_wallet, locale=locale, color_scheme="dark")
     patient.open()
-    for section in ("records", "consents", "uses", "earnings", "alerts"):
+    for section in ("records", "consents", "uses", "earnings", "credit", "alerts"):
         patient.tab(section)
         patient.page.locator(f"#tab-{section}[aria-current]").wait_for()
         assert patient.page.evaluate("document.documentElement.lang") == language
@@ -40,7 +40,7 @@ def test_dark_and_light_on_a_desk(stage: Stage, someone: Callable[..., Person]) 
     for scheme in ("light", "dark"):
         patient = someone(stage.patient_wallet, viewport=DESK, color_scheme=scheme)
         patient.open()
-        for section in ("records", "consents", "uses", "earnings"):
+        for section in ("records", "consents", "uses", "earnings", "credit"):
             patient.tab(section)
             patient.page.locator(f"#tab-{section}[aria-current]").wait_for()
             patient.axe()

@@ -73,6 +73,8 @@ UNTOLD = {
     "AuctionHouse.TermsChanged.patience",
     "DataMarket.LicenceSuspended.suspended",
     "AccessManager.RoleGranted.delay",
+    # when an operation was due: a week later no view tells done, withdrawn and lapsed apart (storage does)
+    "AccessManager.OperationScheduled.schedule",
     "Tariff.EmergencyDeclared.until",
     # what voters say beside their vote
     "MedGovernor.VoteCast.reason",
@@ -142,6 +144,9 @@ UNSEEN = {
     # the operator's powers, which a later vote gave back
     "TimelockController.RoleRevoked": 2,
     "AccessManager.OperationScheduled": 1,
+    # a week later; see above
+    "AccessManager.OperationCanceled": 1,
+    "AccessManager.OperationExecuted": 1,
     "TimelockController.CallScheduled": 1,
     "AccessManager.RoleGranted": 3,
 }

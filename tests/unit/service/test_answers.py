@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from support.rewards import Stage
 from support.service import Live, serving
 from support.world import DAY, DUT, FIXED, NONE, Actor, World
 
@@ -171,7 +172,10 @@ def test_whatever_is_read_names_its_block(live: Live, world: World, patient: Act
     block = live.get("/v1/info")["block"]
     record, one = "0x" + consent.records.hex(), "0x" + consent.struct_hash().hex()
     people = (
-        *(f"patients/{patient}/{what}" for what in ("records", "consents", "uses", "alerts")),
+        *(
+            f"patients/{patient}/{what}"
+            for what in ("records", "consents", "uses", "standing", "alerts")
+        ),
         f"accounts/{patient}/earnings",
         f"licensees/{world.people.licensee}",
         f"custodians/{world.people.custodian}",
@@ -286,3 +290,52 @@ def test_info_names_the_market_and_the_block(live: Live, world: World) -> None:
     assert not serving(world, relay=False).get("/v1/info")["relay"]
     assert ONE == DUT
     assert bytes(32) == NONE
+
+
+def test_a_patients_credit_is_what_rewards_hold_and_says_where_it_came_from(
+    live: Live, world: World, patient: Actor
+) -> None:
+    stage = Stage(world)
+    other = world.people.other_patient
+    stage.count()
+    stage.count(owner=other)
+    stage.count_use(stage.used())
+    stage.service(1)
+    stage.service(2, points=10_000)
+    stage.service(3, price=0, token=1, points=20)
+    stage.service(4, price=10**30)
+    voucher = stage.redeem(patient, 1)
+    found = live.get(f"/v1/patients/{patient}/standing")
+    assert found["points"] == stage.total(patient) == sum(one["points"] for one in found["history"])
+    assert [one["source"] for one in found["history"]] == ["record", "use"]
+    assert (found["month"], found["place"], found["records"]) == (found["points"], 1, 1)
+    assert found["run"] == 1
+    assert found["contribution"] == str(world.dct.balanceOf(patient))
+    assert {one["service"]: one["open"] for one in found["services"]} == {
+        1: True,
+        2: False,
+        3: True,
+        4: False,
+    }
+    assert found["vouchers"] == [{"voucher": voucher, "service": 1, "served": False}]
+    assert found["badges"] == []
+    # Fewer points, a later place; none, no place.
+    assert live.get(f"/v1/patients/{other}/standing")["place"] == 2
+    nobody = live.get(f"/v1/patients/{world.people.stranger}/standing")
+    assert (nobody["points"], nobody["place"], nobody["history"]) == (0, 0, [])
+
+
+def test_a_badge_stays_and_points_of_a_month_and_a_run_pass(
+    live: Live, world: World, patient: Actor
+) -> None:
+    stage = Stage(world)
+    badge = stage.ambassador()
+    found = live.get(f"/v1/patients/{patient}/standing")
+    assert (found["month"], found["place"], found["run"]) == (0, 0, 1)
+    period = badge >> 64 & 2**64 - 1
+    assert found["badges"] == [
+        {"badge": str(badge), "year": False, "period": period, "rank": 1, "donated": False}
+    ]
+    world.evm.warp(60 * DAY)
+    world.register()
+    assert live.get(f"/v1/patients/{patient}/standing")["run"] == 0
