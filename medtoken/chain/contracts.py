@@ -191,6 +191,9 @@ class _Contract:
         return [(log, decoded) for log, decoded in found if decoded is not None]
 
 
+_FROZEN = 4  # of DUT's standing: admitted 1, protocol 2
+
+
 class UsageToken(_Contract):
     """DUT (R2)."""
 
@@ -207,6 +210,10 @@ class UsageToken(_Contract):
     def may_hold(self, account: str) -> bool:
         """Whether an account is admitted (or a protocol contract) and not frozen."""
         return bool(self.read("mayHold", account))
+
+    def is_frozen(self, account: str) -> bool:
+        """Whether the sanctions office has frozen an account (R2, R31)."""
+        return bool(int(self.read("standing", account)) & _FROZEN)
 
     def admit(self, wallet: Wallet, account: str, key: str | None = None) -> Receipt:
         """Admit a participant. Caller: the admission role."""

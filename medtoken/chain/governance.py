@@ -81,6 +81,21 @@ class Proposal:
         return *_lists(self.calls), keccak(text=self.description)
 
 
+def appeal(deployment: Deployment, account: str) -> list[ProposedCall]:
+    """The calls of an appeal against a sanction (R31): DUT does not freeze the account any more.
+
+    The timelock holds the sanctions role within this one transaction alone. The office keeps its own;
+    whether it may freeze the account again is for another proposal to say.
+    """
+    manager, timelock = (deployment.address(n) for n in ("AccessManager", "TimelockController"))
+    role, usage = int(Role.SANCTIONS), deployment.address("UsageToken")
+    return [
+        ProposedCall(manager, abi("AccessManager").call("grantRole", role, timelock, 0)),
+        ProposedCall(usage, abi("UsageToken").call("setFrozen", account, False)),
+        ProposedCall(manager, abi("AccessManager").call("revokeRole", role, timelock)),
+    ]
+
+
 class Governor(_Contract):
     """MedGovernor (R28)."""
 

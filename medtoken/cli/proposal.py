@@ -18,6 +18,7 @@ from medtoken.chain.governance import (
     ProposedCall,
     Renderer,
     Support,
+    appeal,
 )
 from medtoken.cli._context import Context, common, hexed, seats_option
 from medtoken.deploy.handover import hand_over as execute_handover
@@ -132,8 +133,24 @@ def council(context: Context) -> None:
 def make(context: Context, calls: Sequence[str], text: str, dry_run: bool) -> None:
     """Propose calls, as a holder of GT or DCT."""
     renderer = Renderer(context.deployment)
-    found = [_parsed(context, renderer, call) for call in calls]
-    lines = renderer.render(found)
+    _propose(context, [_parsed(context, renderer, call) for call in calls], text, dry_run=dry_run)
+
+
+@proposal.command("appeal")
+@click.argument("account")
+@click.option("--text", required=True, help="Why.")
+@click.option("--dry-run", is_flag=True, help="Show what it would call and send nothing.")
+@common
+def appeal_(context: Context, account: str, text: str, dry_run: bool) -> None:
+    """Propose that the sanctions office's freeze of ACCOUNT ends, as a holder of GT or DCT."""
+    address = context.address(account)
+    if not context.suite.usage.is_frozen(address):
+        raise BadInput(f"{address} is not frozen.")
+    _propose(context, appeal(context.deployment, address), text, dry_run=dry_run)
+
+
+def _propose(context: Context, found: Sequence[ProposedCall], text: str, *, dry_run: bool) -> None:
+    lines = Renderer(context.deployment).render(found)
     if dry_run:
         context.done({"calls": lines}, "\n".join(lines))
         return

@@ -107,6 +107,36 @@ def test_a_proposal_from_the_handover_to_its_execution(verbs: Verbs) -> None:
     assert report.ledger.governor.proposals[int(number)].tally[1] > 0
 
 
+def test_an_appeal_ends_a_sanction_and_leaves_no_power_behind(verbs: Verbs) -> None:
+    chain, usage = verbs.stage.chain, verbs.stage.suite.usage
+    pharma = chain.cast["pharma"].address
+    verbs.hand_over()
+    chain.warp(1)
+    words = ("appeal", "pharma", "--text", "a namesake", "--as", "voter")
+    assert f"{pharma} is not frozen." in verbs.refused(*words)
+    usage.send(chain.cast["operator"], "setFrozen", pharma, True)
+    assert not usage.may_hold(pharma)
+    shown = verbs(*words, "--dry-run")["calls"]
+    assert [line.split("(")[0] for line in shown if line[0].isdigit()] == [
+        "1. AccessManager.grantRole",
+        "2. UsageToken.setFrozen",
+        "3. AccessManager.revokeRole",
+    ]
+    number = verbs(*words)["proposal"]
+    chain.warp(7 * DAY + 1)
+    verbs("vote", number, "for", "--as", "voter")
+    chain.warp(7 * DAY + 1)
+    verbs("queue", number)
+    chain.warp(1)
+    verbs("execute", number)
+    assert usage.may_hold(pharma)
+    record = Deployment.load(verbs.stage.home.deployment(chain.node.chain_id))
+    holders = read_powers(chain.node, record).of("UsageToken", "setFrozen").holders
+    assert [h.name for h in holders] == ["sanctions"]
+    assert verify(chain.node, record).deviations == ()
+    assert replay(chain.node, record).violations == ()
+
+
 def test_the_council_rejects_and_the_proposer_cancels(verbs: Verbs) -> None:
     verbs.hand_over()
     verbs.stage.chain.warp(1)
