@@ -86,7 +86,13 @@ exports: (
 
 @deploy
 def __init__(
-    deployer: address, manager: address, usage: address, registry: address, treasury: address, tariff: address
+    deployer: address,
+    manager: address,
+    usage: address,
+    registry: address,
+    treasury: address,
+    tariff: address,
+    passkeys: address,
 ):
     """
     @param deployer The account that initialises the proxy, once.
@@ -95,10 +101,11 @@ def __init__(
     @param registry The RecordRegistry's proxy.
     @param treasury The Treasury's proxy.
     @param tariff The Tariff's proxy.
+    @param passkeys The Passkeys' proxy.
     """
     access.__init__(manager)
     initializer.__init__(deployer)
-    links.__init__(usage, registry, treasury, tariff)
+    links.__init__(usage, registry, treasury, tariff, passkeys)
     signing.__init__("medtoken", "1")
 
 

@@ -94,6 +94,11 @@ class Message(ABC):
             "message": self.values(),
         }
 
+    def digest(self, domain: Domain) -> bytes:
+        """The EIP-712 digest, which a wallet signs, and which is a passkey's challenge."""
+        signable = encode_typed_data(full_message=self.typed_data(domain))
+        return keccak(b"\x19" + signable.version + signable.header + signable.body)
+
     def sign(self, key: bytes | str, domain: Domain) -> bytes:
         """Sign with a private key; 65 bytes r, s, v with low s."""
         signable = encode_typed_data(full_message=self.typed_data(domain))
@@ -438,6 +443,119 @@ class CopyDestruction(Message):
             f"0x{self.statement.hex()} says. What you derived from it by the licence's terms is not "
             "meant."
         )
+
+
+@dataclass(frozen=True)
+class PasskeyChange(Message):
+    """A patient enrols, replaces or removes (all zero) the passkey that approves licences (R10).
+
+    It is signed by the wallet in the domain of the Passkeys: ``Domain(chain_id, Passkeys)``.
+    """
+
+    patient: str
+    x: bytes
+    y: bytes
+    relyingParty: bytes  # noqa: N815  the name in the signed type
+    nonce: int
+    deadline: int
+    types = (
+        ("patient", "address"),
+        ("x", "bytes32"),
+        ("y", "bytes32"),
+        ("relyingParty", "bytes32"),
+        ("nonce", "uint256"),
+        ("deadline", "uint256"),
+    )
+
+    def render(self) -> str:
+        """What signing this means."""
+        if not any(self.relyingParty):
+            return (
+                "You remove the passkey that approves the use of your highly sensitive data. When "
+                "this counts nobody can buy a licence to them any more, until you enrol another one."
+            )
+        return (
+            "From now on the use of your highly sensitive data is approved with the passkey "
+            f"0x{self.x.hex()}, for each licence anew. If you have a passkey already, this one counts "
+            "only after a delay, in which your wallet or the one before can cancel it."
+        )
+
+
+@dataclass(frozen=True)
+class PasskeyCancellation(Message):
+    """A patient cancels a change of the passkey that does not count yet (R10).
+
+    Signed by the wallet, or by the passkey that still counts, in the domain of the Passkeys.
+    """
+
+    patient: str
+    nonce: int
+    types = (("patient", "address"), ("nonce", "uint256"))
+
+    def render(self) -> str:
+        """What signing this means."""
+        return "You cancel the change of your passkey: the one that counts now stays."
+
+
+@dataclass(frozen=True)
+class LicenceApproval(Message):
+    """A patient allows one licence of highly sensitive data (R10): signed by the passkey alone.
+
+    In the domain of the Passkeys; its ``digest`` is the challenge of the assertion.
+    """
+
+    patient: str
+    consent: bytes
+    licensee: str
+    record: bytes
+    form: int
+    units: int
+    end: int
+    purposes: int
+    diseases: bytes
+    urgent: bool
+    maxPrice: int  # noqa: N815  the name in the signed type
+    agreement: bytes
+    salt: int
+    deadline: int
+    types = (
+        ("patient", "address"),
+        ("consent", "bytes32"),
+        ("licensee", "address"),
+        ("record", "bytes32"),
+        ("form", "uint256"),
+        ("units", "uint256"),
+        ("end", "uint256"),
+        ("purposes", "uint256"),
+        ("diseases", "bytes32"),
+        ("urgent", "bool"),
+        ("maxPrice", "uint256"),
+        ("agreement", "bytes32"),
+        ("salt", "uint256"),
+        ("deadline", "uint256"),
+    )
+
+    def render(self) -> str:
+        """What approving this means."""
+        codes = vocabulary.duo_names(self.purposes)
+        known = vocabulary.DUO_PERMISSIONS
+        purpose = _list([known[code][1] for code in codes if code in known])
+        most = f"at most {_dut(self.maxPrice)} DUT"
+        if self.form == vocabulary.Form.METERED:
+            what = f"{self.units:,} calls or MB, each for {most}"
+        else:
+            what = f"a licence for {most} a year"
+        lines = [
+            f"You let {self.licensee} buy {what}, for {purpose}, until {_date(self.end)}.",
+            f"It is good for this one licence, and must be bought by {_date(self.deadline)}.",
+        ]
+        limits = [_modifier(code) for code in codes if code not in known]
+        if limits:
+            lines.append(f"The buyer undertakes: {'; '.join(limits)}.")
+        if self.urgent:
+            lines.append("It is bought at the price of a public-health emergency.")
+        lines.append(f"Record: 0x{self.record.hex()}. Consent: 0x{self.consent.hex()}.")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,11 @@ def measure() -> dict[str, Any]:
         suite, people = deploy_devnet(node, Home(folder), lambda line: None)
         theirs = ocean.Bench(node, package, people).run()
         ours = Bench(suite, people).run()
+    # The newest rules before EIP-7951: a chain without the precompile of P-256.
+    with tempfile.TemporaryDirectory() as folder, anvil(hardfork="prague") as node:
+        suite, people = deploy_devnet(node, Home(folder), lambda line: None)
+        without = Bench(suite, people).passkeys()["passkey_approve"]
+    ours["passkey_approve_without_precompile"] = without
     return {
         "tools": {client: release.removeprefix("v"), ocean.PACKAGE: package.version},
         "operations": table.collect(ours, theirs),

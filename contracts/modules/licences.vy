@@ -319,8 +319,9 @@ def _buy(
     assert quote.price != 0, "licence: kind is not for sale"
     assert quote.owner == consent.patient, "consent: not by record's owner"
     assert quote.tier <= consent.tier, "consent: tier not covered"
-    # A fresh passkey assertion is required there (R10); without a way to check one, nobody buys.
-    assert consent.tier < _HIGHLY_SENSITIVE, "licence: patient's passkey needed"
+    # There the patient approved this very order with a passkey (R10); Passkeys itself says so when not.
+    if consent.tier >= _HIGHLY_SENSITIVE:
+        assert staticcall links.PASSKEYS.require_approved(consent.patient, id, licensee, order)
 
     price: uint256 = quote.price
     if fixed != 0:

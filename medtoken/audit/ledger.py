@@ -23,6 +23,7 @@ from medtoken.audit.books.governance import AccessBook, Governance, ProxyBook, T
 from medtoken.audit.books.governor import GovernorBook
 from medtoken.audit.books.licence_token import LicenceTokenBook
 from medtoken.audit.books.market import MarketBook
+from medtoken.audit.books.passkeys import PasskeyBook
 from medtoken.audit.books.protection import CoverBook, FundBook
 from medtoken.audit.books.registry import RegistryBook
 from medtoken.audit.books.research import ChargingTill, ResearchBook, ResearchTokenBook
@@ -69,6 +70,7 @@ class Ledger:
         )
         house, baskets = (Till(self.journal, addresses[n]) for n in ("AuctionHouse", "BasketDesk"))
         research = ChargingTill(self.journal, addresses["ResearchDesk"])
+        self.passkeys = PasskeyBook(self.journal)
         self.market = MarketBook(
             self.journal,
             self.registry,
@@ -77,6 +79,7 @@ class Ledger:
             self._governance.is_desk,
             Tills(house, baskets, research),
             house.desk,
+            self.passkeys,
         )
         self.auctions = AuctionBook(self.journal, self.registry, self.market, house)
         self.baskets = BasketBook(self.journal, self.market, baskets)
@@ -126,6 +129,7 @@ class Ledger:
             "UsageToken": self.usage,
             "ContributionToken": self.contribution,
             "RecordRegistry": self.registry,
+            "Passkeys": self.passkeys,
             "DataMarket": self.market,
             "Tariff": self.tariff,
             "AuctionHouse": self.auctions,
@@ -182,6 +186,7 @@ class Ledger:
             *self.assets.accounts,
             *self.cover.balances,
             *self.fund.balances,
+            *self.passkeys.states,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -223,6 +228,7 @@ class Ledger:
             "dct": self.contribution.as_dict(),
             "registry": self.registry.as_dict(),
             "market": self.market.as_dict(),
+            "passkeys": self.passkeys.as_dict(),
             "tariff": self.tariff.as_dict(),
             "auctions": self.auctions.as_dict(),
             "baskets": self.baskets.as_dict(),

@@ -317,6 +317,19 @@ def _assets(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at(f"_{name}"), book.parameters[name]
 
 
+def _passkeys(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.passkeys
+    for variable, found in (("_passkeys", book.passkeys), ("_changes", book.changes)):
+        for patient, passkey in found.items():
+            first = layout.at(variable, patient)
+            yield from ((first + place, _number(part)) for place, part in enumerate(passkey))
+    for patient, state in book.states.items():
+        yield layout.at("_states", patient), state.pack()
+    for key, approved in book.approvals.items():
+        yield layout.at("_approvals", key), approved.deadline
+    yield layout.at("_delay"), book.delay
+
+
 def _cover(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     book = ledger.cover
     for policy, word in book.policies.items():
@@ -420,6 +433,7 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "StorageRewards": _storage_rewards,
     "Rewards": _rewards,
     "QualityDisputes": _disputes,
+    "Passkeys": _passkeys,
     "BreachCover": _cover,
     "CompensationFund": _fund,
     "AssetDesk": _assets,

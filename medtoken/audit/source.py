@@ -95,6 +95,7 @@ CONTRACTS = (
     "RecordRegistry",
     "Treasury",
     "Tariff",
+    "Passkeys",
     "DataMarket",
     "AuctionHouse",
     "BasketDesk",

@@ -18,6 +18,7 @@ from medtoken.audit.books.auctions import undertaken
 from medtoken.audit.books.base import ZERO_ADDRESS
 from medtoken.audit.books.baskets import packed_steps
 from medtoken.audit.books.governance import TIMELOCK_ROLES, Delay, Member
+from medtoken.audit.books.passkeys import NO_PASSKEY
 from medtoken.audit.books.registry import KINDS, copy_commitment, rendition_id
 from medtoken.audit.books.royalty import GRANTED
 from medtoken.audit.journal import Violation, show
@@ -36,6 +37,7 @@ from medtoken.chain.words import (
     LicenseeWord,
     MarkWord,
     OptionWord,
+    PasskeyState,
     PolicyWord,
     RatesWord,
     SharesWord,
@@ -160,6 +162,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _disputes(ledger)
     yield from _assets(ledger)
     yield from _protection(ledger)
+    yield from _passkeys(ledger)
     yield from _access(ledger, now)
     yield from _timelock(ledger)
     yield from _governor(ledger, now)
@@ -520,6 +523,24 @@ def _protection(ledger: Ledger) -> Iterator[Claim]:
         for contract, rule, book in ((name, "R23", cover), ("CompensationFund", "R22", fund)):
             balance = book.balances.get(account, EarningsWord())
             yield Claim(6, rule, contract, "balance_word", (account,), packed(balance))
+
+
+def _passkeys(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "Passkeys", ledger.passkeys
+    for patient in sorted(ledger.accounts()):
+        state = book.states.get(patient, PasskeyState())
+        yield Claim(4, "R10", name, "state_word", (patient,), packed(state))
+        # While a change waits the answer is the second's at which it is asked; the slots tell both.
+        if not state.since:
+            x, y, party = book.passkeys.get(patient, NO_PASSKEY)
+            passkey = {"x": x, "y": y, "relyingParty": party}
+            yield Claim(4, "R10", name, "passkey_of", (patient,), passkey)
+    for approved in book.approvals.values():
+        order = tuple(approved.order.values())
+        args = (approved.patient, approved.consent, approved.licensee, order)
+        yield Claim(4, "R10", name, "approved_until", args, approved.deadline)
+    yield Claim(7, "R10", name, "delay", (), book.delay)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 
 def _access(ledger: Ledger, now: int) -> Iterator[Claim]:

@@ -60,11 +60,13 @@ def anvil(
     state: Path | None = None,
     outbox: Outbox | None = None,
     log: Path | None = None,
+    hardfork: str | None = None,
 ) -> Iterator[Node]:
     """Run a private Anvil and connect to it; it is stopped on the way out, however that happens.
 
-    ``port`` 0 takes a free one; ``state`` is a file in which the chain is kept between runs. Raises
-    ToolMissing when Anvil is not installed or the port is taken.
+    ``port`` 0 takes a free one; ``state`` is a file in which the chain is kept between runs;
+    ``hardfork`` None is the newest that Anvil knows. Raises ToolMissing when Anvil is not installed or the
+    port is taken.
     """
     binary = find_anvil()
     port = port or free_port()
@@ -76,6 +78,7 @@ def anvil(
         *("--host", HOST, "--port", str(port), "--chain-id", str(chain_id)),
         *("--slots-in-an-epoch", "1", "--accounts", "20", "--balance", "10000", "--quiet"),
         *(("--state", str(state)) if state else ()),
+        *(("--hardfork", hardfork) if hardfork else ()),
     ]
     with contextlib.ExitStack() as stack:
         out: Any = stack.enter_context(open(log, "ab")) if log else subprocess.DEVNULL

@@ -252,6 +252,17 @@ class SupportWord(Word):
 
 
 @dataclass(frozen=True)
+class PasskeyState(Word):
+    """``state_word``: what is stored beside a patient's passkey (R10)."""
+
+    counter: int = 0  # of its last signature; zero when its authenticator does not count
+    since: int = 0  # unix seconds: when the last change counts, until it was followed; zero is none
+    nonce: int = 0  # of the next signature by the wallet
+
+    layout = (("counter", 32), ("since", 40), ("nonce", 64))
+
+
+@dataclass(frozen=True)
 class PolicyWord(Word):
     """``policy_word``: what a premium covers (R23)."""
 

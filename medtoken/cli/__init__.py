@@ -32,6 +32,7 @@ _COMMANDS = (
     "intake",
     "keeper",
     "licence",
+    "passkey",
     "proposal",
     "record",
     "research",

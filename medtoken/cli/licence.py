@@ -10,12 +10,13 @@ from pathlib import Path
 
 import click
 
+from medtoken.chain.passkeys import Passkeys
 from medtoken.cli._context import AMOUNT, WORD, Context, common, dut, hexed
 from medtoken.cli._group import LazyGroup
 from medtoken.errors import BadInput, ContractRefused, MalformedFile
 from medtoken.messages import CopyDestruction
 from medtoken.parties import Licensee
-from medtoken.parties.licensee import earned_now
+from medtoken.parties.licensee import Bought, earned_now
 from medtoken.vocabulary import Form
 
 _FILE_MOST = 1 << 20
@@ -95,6 +96,10 @@ def buy(
         research=research,
         key=context.intent(),
     )
+    _told(context, bought, research)
+
+
+def _told(context: Context, bought: Bought, research: int = 0) -> None:
     context.done(
         {
             "licence": hexed(bought.licence),
@@ -105,6 +110,68 @@ def buy(
         },
         f"Licence {hexed(bought.licence)}: {dut(bought.paid)} and {dut(bought.levy)} levy.",
     )
+
+
+@licence.command()
+@click.argument("record_id", metavar="RECORD", type=WORD)
+@click.option("--consent", "consent_id", type=WORD, required=True, help="The consent to buy under.")
+@click.option("--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS)))
+@click.option("--units", default=0, show_default=True, help="Metered: calls or MB to prepay.")
+@click.option("--days", default=90, show_default=True, help="How long; never beyond the consent.")
+@click.option(
+    "--purpose",
+    "purposes",
+    multiple=True,
+    required=True,
+    help="One DUO purpose, and each condition undertaken. Repeat for each.",
+)
+@click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
+@click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
+@click.option("--voucher-key", help="Metered: address or wallet whose vouchers count (R14).")
+@common
+def request(
+    context: Context,
+    record_id: bytes,
+    consent_id: bytes,
+    form: str,
+    units: int,
+    days: int,
+    purposes: Sequence[str],
+    diseases: Sequence[str],
+    max_price: int | None,
+    voucher_key: str | None,
+) -> None:  # fmt: skip
+    """Ask the patient to approve a licence of RECORD by passkey: for highly sensitive data (R10)."""
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    order = licensee.request(
+        record_id,
+        consent_id,
+        form=_FORMS[form],
+        purposes=purposes,
+        diseases=diseases,
+        days=days,
+        units=units,
+        max_price=max_price,
+        signer=context.address(voucher_key) if voucher_key else None,
+        key=context.intent(),
+    )
+    passkeys = Passkeys(context.suite.node, context.suite.deployment)
+    number = [found.order for found in passkeys.requests(consent_id)].index(order) + 1
+    context.done(
+        {"consent": hexed(consent_id), "request": number, "end": order.end},
+        f"Request {number} under the consent {hexed(consent_id)} waits for the patient's passkey.",
+    )
+
+
+@licence.command("buy-requested")
+@click.argument("consent_id", metavar="CONSENT", type=WORD)
+@click.argument("number", type=click.IntRange(min=1))
+@common
+def buy_requested(context: Context, consent_id: bytes, number: int) -> None:
+    """Buy what request NUMBER under CONSENT asked for, once approved (as the licensee)."""
+    asked = Passkeys(context.suite.node, context.suite.deployment).request_of(consent_id, number)
+    licensee = Licensee(context.suite, context.wallet("pharma"))
+    _told(context, licensee.buy_requested(asked, key=context.intent()))
 
 
 @licence.command()

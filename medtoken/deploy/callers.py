@@ -54,6 +54,7 @@ ONCE = Caller(Kind.ONCE, "nobody: it was done in the deployment")
 NEVER = Caller(Kind.NEVER, "nobody: it never moves")
 
 _PATIENT = _signed("the patient")
+_BY_PASSKEY = _signed("the patient's passkey")
 _EARNER = _signed("whoever earned it")
 _OWN_DUT = _own("whoever pays, with DUT of its own")
 _LICENSEE = _own("the licensee, from its own deposit")
@@ -311,6 +312,16 @@ CALLERS: dict[str, dict[str, Caller]] = {
         "pause": ROLE,
         "unpause": ROLE,
     },
+    "Passkeys": {
+        "initialize": ONCE,
+        "change_passkey": _PATIENT,
+        "cancel_change": _PATIENT,
+        "cancel_change_by_passkey": _BY_PASSKEY,
+        "approve": _BY_PASSKEY,
+        "request": _own("whoever asks, in its own name"),
+        "set_delay": ROLE,
+    },
+    "ERC7913WebAuthnVerifier": {},  # it only answers
     "LicenceView": {"attest_destruction": _signed("the licensee")},
     "PayoutRelay": {"withdraw_many": _signed("each who earned")},
     "LicenceToken": {

@@ -156,6 +156,7 @@ class Params:
     asset: tuple[int, int]  # lineage share in bps, seconds until a roster opens
     research: tuple[int, int, tuple[int, ...]]  # seats, share in bps, base units of RT by kind
     cover_term: int  # seconds that a premium of the breach cover covers
+    passkey_delay: int  # seconds until a change of a passkey counts
     # base units of DUT that the reserve may give in a period, the seconds of it, and those of all periods
     research_budget: tuple[int, int, int]
     governor: Mapping[str, int]  # the rules of the governor
@@ -228,6 +229,7 @@ def load_params(
             dispute_window=int(data["disputes"]["window"]),
             asset=(int(data["asset"]["share"]), int(data["asset"]["challenge_window"])),
             cover_term=int(data["cover"]["term"]),
+            passkey_delay=int(data["passkeys"]["delay"]),
             research=(
                 int(data["research"]["seats"]),
                 int(data["research"]["share"]),
@@ -308,6 +310,14 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=(list(params.references), list(params.factors)),
         ),
+        # It asks the precompile of P-256, and counts itself on a chain that has none.
+        Create("ERC7913WebAuthnVerifier", ()),
+        Create(
+            "Passkeys",
+            (deployer, Ref("AccessManager"), Ref("ERC7913WebAuthnVerifier")),
+            proxied=True,
+            initialize=(params.passkey_delay,),
+        ),
         Create(
             "DataMarket",
             (
@@ -317,6 +327,7 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
                 Ref("RecordRegistry"),
                 Ref("Treasury"),
                 Ref("Tariff"),
+                Ref("Passkeys"),
             ),
             proxied=True,
             initialize=(

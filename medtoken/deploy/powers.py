@@ -321,7 +321,7 @@ class _Reader:
 
     def _functions(self, roles: Mapping[int, RoleState]) -> Iterator[Power]:
         for name, contract in self._deployment.contracts.items():
-            known = CALLERS.get(name) or RULERS.get(name)
+            known = CALLERS.get(name, RULERS.get(name))
             if known is None:
                 raise DeploymentError(f"This release does not know the contract {name}.")
             for function, caller in known.items():

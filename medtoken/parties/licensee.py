@@ -11,6 +11,7 @@ from typing import Any
 from medtoken import sealing, vocabulary
 from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.passkeys import Passkeys, Request
 from medtoken.chain.research import ResearchDesk
 from medtoken.errors import BadInput, ConsentRefused, NotPermitted
 from medtoken.interop import crypt4gh
@@ -24,7 +25,7 @@ from medtoken.keys import (
     release_key,
     sign_with,
 )
-from medtoken.messages import CopyDestruction
+from medtoken.messages import Consent, CopyDestruction
 from medtoken.sealing import written_whole
 
 DAY = 86_400
@@ -88,12 +89,79 @@ class Licensee:
     ) -> Bought:
         """Buy a licence under a consent, for ``days`` or until the consent ends if that is sooner.
 
+        Highly sensitive data are asked for first (``request``), and bought by ``buy_requested``.
+
         ``units`` are the calls or MB that a metered licence prepays; ``max_price`` base units per
         unit, today's quote when it is not given; ``signer`` the key whose
         vouchers count (R14). Buying signs the data-use commitment in force. With ``research``, so many
         base units of RT pay their part of the price (R4): the deposit pays all of it first, and has
         that part back as the licence is earned.
         """
+        market = self._suite.market
+        order, terms = self._order(
+            record,
+            consent,
+            form=form,
+            purposes=purposes,
+            days=days,
+            units=units,
+            diseases=diseases,
+            urgent=urgent,
+            signer=signer,
+            max_price=max_price,
+        )
+        if research:
+            desk = ResearchDesk(self._suite.node, self._suite.deployment)
+            receipt = desk.buy(self._wallet, order, terms, list(proof), research, key=key)
+        else:
+            receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
+        return self._bought(receipt)
+
+    def request(
+        self, record: bytes, consent: bytes, *, key: str | None = None, **asked: Any
+    ) -> Order:
+        """Ask the patient to approve an order by passkey (R10); ``asked`` is as in ``buy``.
+
+        The request stays on the chain, and is bought with ``buy_requested`` once it is approved.
+        """
+        order, _ = self._order(record, consent, **asked)
+        passkeys = Passkeys(self._suite.node, self._suite.deployment)
+        receipt = passkeys.request(self._wallet, consent, order, key=key)
+        return Order(**passkeys.events(receipt.logs, "LicenceRequested")[0].args["order"])
+
+    def buy_requested(
+        self, request: Request, *, proof: Sequence[bytes] = (), key: str | None = None
+    ) -> Bought:
+        """Buy what this licensee requested and the patient approved.
+
+        Raises NotPermitted for somebody else's request, ConsentRefused while it is not approved.
+        """
+        if request.licensee.lower() != self.address.lower():
+            raise NotPermitted("The request is somebody else's.")
+        terms = self._suite.market.consent_terms(request.consent)
+        receipt = self._suite.market.buy(self._wallet, request.order, terms, list(proof), key=key)
+        return self._bought(receipt)
+
+    def _bought(self, receipt: Receipt) -> Bought:
+        args = self._suite.market.events(receipt.logs, "LicenceBought")[0].args
+        ref = LicenceRef(args["consent"], args["record"], args["licensee"], args["salt"])
+        return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])
+
+    def _order(
+        self,
+        record: bytes,
+        consent: bytes,
+        *,
+        form: int,
+        purposes: Sequence[str],
+        days: int,
+        units: int = 0,
+        diseases: Sequence[str] = (),
+        urgent: bool = False,
+        signer: str | None = None,
+        max_price: int | None = None,
+    ) -> tuple[Order, Consent]:
+        """What is ordered under a consent, and the consent's terms."""
         market = self._suite.market
         word = market.consent(consent)
         now = self._suite.node.head().timestamp
@@ -126,14 +194,7 @@ class Licensee:
             agreement=market.agreement(),
             salt=licence_salt(signer),
         )
-        if research:
-            desk = ResearchDesk(self._suite.node, self._suite.deployment)
-            receipt = desk.buy(self._wallet, order, terms, list(proof), research, key=key)
-        else:
-            receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
-        args = market.events(receipt.logs, "LicenceBought")[0].args
-        ref = LicenceRef(args["consent"], args["record"], args["licensee"], args["salt"])
-        return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])
+        return order, terms
 
     def use(self, licence: bytes, units: int = 1, *, key: str | None = None) -> dict[str, Any]:
         """Use a licence on the chain; returns the event's ``units`` and ``used``.

@@ -1368,7 +1368,7 @@ class Market(Book):
             *self._order_checks(order),
             *self._consent_checks(order, terms, proof),
             *self._licensee_checks(licensee, terms),
-            *self._record_checks(order, terms),
+            *self._record_checks(licensee, order, terms),
             (quoted == 0, "licence: kind is not for sale"),
             (price < terms.floorPrice and fixed is not None, "licence: price below the floor"),
             (ref in self.licences, "licence: bought before"),
@@ -1453,14 +1453,18 @@ class Market(Book):
         inside = buyer.region != 0 and terms.region in (WORLD_REGION, buyer.region)
         yield not inside, "consent: region not covered"
 
-    def _record_checks(self, order: dict[str, Any], terms: Consent) -> Iterator[tuple[object, str]]:
+    def _record_checks(
+        self, licensee: str, order: dict[str, Any], terms: Consent
+    ) -> Iterator[tuple[object, str]]:
         record = order["record"]
         found = self.model.registry.records.get(record)
         yield found is None or not found.live, "licence: record is not attested"
         if found is not None:
             yield found.owner != terms.patient, "consent: not by record's owner"
             yield found.tier > terms.tier, "consent: tier not covered"
-        yield terms.tier >= HIGHLY_SENSITIVE, "licence: patient's passkey needed"
+        asked = (terms.patient, terms.struct_hash(), licensee, order)
+        needed = terms.tier >= HIGHLY_SENSITIVE and not self.model.approves(*asked)
+        yield needed, "licence: patient's passkey needed"
         calm = order["urgent"] and not self.model.tariff.urgent(record)
         yield calm, "tariff: no emergency there"
 
@@ -1785,6 +1789,10 @@ class Model:
             "Tariff": self.tariff,
             "LicenceToken": self.tokens,
         }
+
+    def approves(self, patient: str, consent: bytes, licensee: str, order: dict[str, Any]) -> bool:
+        """R10: whether a patient's passkey approved an order. Here nobody has enrolled one."""
+        return False
 
     def state(self, accounts: Iterable[str]) -> State:
         """What every view of every contract must answer now, as integers."""

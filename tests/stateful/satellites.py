@@ -717,6 +717,60 @@ class Fund(Payouts):
         yield (self.name, "kept"), self.kept
 
 
+# -------------------------------------------------------------------------------- passkeys (R10)
+
+
+class Passkeys(Satellite):
+    """R10: the first passkey counts at once, others after a delay; approvals until their deadline."""
+
+    name = "Passkeys"
+    QUIET = ("request",)
+
+    def __init__(self, model: Everything, address: str, delay: int) -> None:
+        super().__init__(model, address)
+        self.delay = delay
+        self.steps: dict[str, list[tuple[int, dict[str, Any]]]] = defaultdict(list)
+        self.until: dict[tuple[Any, ...], tuple[dict[str, Any], int]] = {}
+
+    def _now(self, patient: str) -> dict[str, Any]:
+        """Of all that was to count, what counts by now."""
+        empty = dict.fromkeys(("x", "y", "relyingParty"), bytes(32))
+        return ([empty] + [p for since, p in self.steps[patient] if since <= self.model.now])[-1]
+
+    def set_delay(self, sender: str, delay: int) -> None:
+        self.delay = delay
+
+    def change_passkey(
+        self, sender: str, patient: str, passkey: dict[str, Any], deadline: int, signature: Any
+    ) -> None:
+        wait = self.delay if any(self._now(patient)["relyingParty"]) else 0
+        self.steps[patient].append((self.model.now + wait, passkey))
+
+    def cancel_change(self, sender: str, patient: str, signature: Any) -> None:
+        self.steps[patient].pop()
+
+    def cancel_change_by_passkey(self, sender: str, patient: str, assertion: Any) -> None:
+        self.steps[patient].pop()
+
+    def approve(self, sender: str, approval: dict[str, Any], assertion: Any) -> None:
+        given = [approval[name] for name in ("patient", "consent", "licensee", "order")]
+        self.until[*given[:3], *given[3].values()] = given[3], approval["deadline"]
+
+    def allows(self, patient: str, consent: bytes, licensee: str, order: dict[str, Any]) -> bool:
+        """Whether an order is approved now."""
+        found = self.until.get((patient, consent, licensee, *order.values()))
+        return found is not None and found[1] >= self.model.now
+
+    def state(self, accounts: tuple[str, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
+        yield (self.name, "delay"), self.delay
+        for patient in self.steps:
+            parts = self._now(patient).values()
+            yield (self.name, "passkey_of", patient), tuple(int.from_bytes(p) for p in parts)
+        for (patient, consent, licensee, *_), (order, until) in self.until.items():
+            args = (patient, consent, licensee, tuple(order.values()))
+            yield (self.name, "approved_until", *args), until
+
+
 # -------------------------------------------------------------------------------- incentives (R5, R25, R26)
 
 
@@ -837,6 +891,7 @@ class Everything(Model):
             "ResearchDesk": Research(self, at("ResearchDesk"), seats, outcomes),
             "RoyaltyVault": Royalties(self, at("RoyaltyVault"), params.royalty_rate),
             "AssetDesk": Assets(self, at("AssetDesk"), params.asset[0]),
+            "Passkeys": Passkeys(self, at("Passkeys"), params.passkey_delay),
             "BreachCover": Cover(self, at("BreachCover")),
             "CompensationFund": Fund(self, at("CompensationFund")),
             "QualityDisputes": Disputes(self, at("QualityDisputes"), params.bond),
@@ -853,6 +908,11 @@ class Everything(Model):
             "Treasury": self.treasury,
             **self.satellites,
         }
+
+    def approves(self, patient: str, consent: bytes, licensee: str, order: dict[str, Any]) -> bool:
+        passkeys = self.satellites["Passkeys"]
+        assert isinstance(passkeys, Passkeys)
+        return passkeys.allows(patient, consent, licensee, order)
 
     def tell(self, sender: str, contract: str, function: str, args: list[Any]) -> None:
         """A call that went through."""

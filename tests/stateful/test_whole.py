@@ -30,6 +30,7 @@ from stateful.chain import audit
 from stateful.test_economy import ACTIONS, Coalition, furnish, tag
 from stateful.told import Books, ToldEvm
 from support.assets import Maker, opened
+from support.authenticator import Authenticator
 from support.desks import DUT, FIXED, METERED, YEAR
 from support.evm import CHAIN_ID
 from support.holdings import Shelf
@@ -49,7 +50,7 @@ EXTRA = (
     *("ceiling", "window", "agreement", "reference", "destroy", "correct", "recover", "extreme"),
     *("burn", "fund", "issue", "pause", "voucher", "voucher", "pay"),
     *("basket", "auction", "asset", "asset", "research", "research", "dispute", "dispute"),
-    *("breach", "breach", "contribute", "contribute"),
+    *("breach", "breach", "contribute", "contribute", "passkey", "approve", "approve"),
 )
 SCORES = (40, 0, 95, 1)  # what a challenger claims of the DVI; 0 that nothing can be attested
 
@@ -88,6 +89,7 @@ class Everybody(Coalition):
         self.supported: list[dict[str, Any]] = []
         self.disputed: list[tuple[bytes, dict[str, Any]]] = []
         self.policies: list[tuple[int, Actor]] = []
+        self.phones = (Authenticator(31), Authenticator(32, counts=True))
 
     def store(self, a: int, b: int) -> None:
         with self.perhaps():
@@ -334,6 +336,35 @@ class Everybody(Coalition):
             with self.perhaps():
                 w.as_timelock(w.compensation, "compensate", whom, amount, w.fresh("finding"))
 
+    def passkey(self, a: int, b: int) -> None:
+        """R10: a patient enrols, replaces, keeps or removes a passkey."""
+        w, who = self.w, self.patients[a % 2]
+        removed = dict.fromkeys(("x", "y", "relyingParty"), bytes(32))
+        with self.perhaps():
+            w.change_passkey((self.phones[b % 2].values(), removed)[b % 5 == 0], who)
+        if b % 3 == 0:
+            with self.perhaps():
+                w.passkeys.cancel_change(who, b"", sender=who)
+        if b % 4 == 0:
+            w.evm.warp(2 * DAY)
+
+    def approve(self, a: int, b: int) -> None:
+        """R10: a licence of highly sensitive data, approved, or by a wrong passkey, or of another order."""
+        w, who = self.w, self.patients[a % 2]
+        with self.perhaps():
+            record = w.record(owner=str(who), tier=3, annotator=0)
+            consent = w.consent(record, patient=str(who), tier=3, region=1, floorPrice=0)
+            w.grant(consent, who)
+            order = w.order(consent, units=b % 9 + 1, maxPrice=MILLION * DUT)
+            order["agreement"] = w.market.agreement()
+            phone = self.phones[(a + b // 4) % 2]
+            w.approve(w.approval(consent, order, self.licensee), phone)
+            w.evm.warp((0, DAY, DAY + 1)[b % 3])
+            if b % 4 == 0:
+                order["units"] += 1
+            args = (order, consent.values(), [])
+            w.market.buy_licence(*args, sender=self.licensee)
+
     def fund(self, a: int, b: int) -> None:
         with self.perhaps():
             self.rewards.rewards.fund((a + 1) * DUT, sender=self.w.people.other_licensee)
@@ -489,6 +520,7 @@ OFTEN = {
         "QualityDisputes": "StakeChanged ChallengeOpened ChallengeResolved ChallengeLapsed CreditWithdrawn",
         "BreachCover": "PremiumPaid ClaimMade ClaimDecided Withdrawn",
         "CompensationFund": "ContributionPaid Compensated Withdrawn",
+        "Passkeys": "PasskeyChanged ChangeCancelled LicenceApproved",
         "UsageToken": "Issued Redeemed StandingChanged",
     }.items()
     for event in events.split()

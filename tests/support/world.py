@@ -23,7 +23,16 @@ from medtoken import vocabulary
 from medtoken.chain.abi import abi
 from medtoken.deploy.plan import PEOPLE, Create, agreement_hash, build_plan, load_params
 from medtoken.deploy.roles import Role
-from medtoken.messages import Consent, Domain, Revocation, Voucher, Withdrawal
+from medtoken.messages import (
+    Consent,
+    Domain,
+    LicenceApproval,
+    PasskeyChange,
+    Revocation,
+    Voucher,
+    Withdrawal,
+)
+from support.authenticator import Authenticator
 from support.evm import CHAIN_ID, PROXY, Contract, Evm, Reverted, deploy_suite
 
 DUT = 10**18
@@ -220,6 +229,7 @@ class World:
         self.assets = self.suite["AssetDesk"]
         self.cover = self.suite["BreachCover"]
         self.compensation = self.suite["CompensationFund"]
+        self.passkeys = self.suite["Passkeys"]
         self.it = self.suite["InstitutionToken"]
         self.rt = self.suite["ResearchToken"]
         self.research = self.suite["ResearchDesk"]
@@ -420,6 +430,45 @@ class World:
         consent_id = consent.struct_hash()
         signature = Revocation(consent_id).sign((signer or self.people.patient).key, self.domain)
         self.market.revoke_consent(consent_id, signature, sender=self.people.relay)
+
+    # ------------------------------------------------------------- passkeys (R10)
+
+    @property
+    def passkey_domain(self) -> Domain:
+        return Domain(CHAIN_ID, self.passkeys.address)
+
+    def change_passkey(self, passkey: dict[str, bytes], patient: Actor | None = None) -> int:
+        """Sign a change of a patient's passkey and relay it; returns since when it counts."""
+        who = patient or self.people.patient
+        nonce = self.passkeys.state_word(who) >> 72
+        message = PasskeyChange(str(who), **passkey, nonce=nonce, deadline=self.now + 3600)
+        signature = message.sign(who.key, self.passkey_domain)
+        args = (who, passkey, message.deadline, signature)
+        return int(self.passkeys.change_passkey(*args, sender=self.people.relay))
+
+    def approval(
+        self, consent: Consent, order: dict[str, Any], licensee: str | None = None, **changes: Any
+    ) -> LicenceApproval:
+        """What the consent's patient approves: this order of the licensee, for a day."""
+        values = {
+            "patient": consent.patient,
+            "consent": consent.struct_hash(),
+            "licensee": str(licensee or self.people.licensee),
+            "deadline": self.now + DAY,
+            **order,
+        }
+        return LicenceApproval(**(values | changes))
+
+    def approve(self, message: LicenceApproval, authenticator: Authenticator, **wrong: Any) -> None:
+        """Have a passkey approve, and relay it."""
+        answer = authenticator.answer(message.digest(self.passkey_domain), **wrong)
+        self.bring(message, answer)
+
+    def bring(self, message: LicenceApproval, answer: dict[str, bytes]) -> None:
+        """Relay an approval with an assertion."""
+        order = message.values()
+        outer = {k: order.pop(k) for k in ("patient", "consent", "licensee", "deadline")}
+        self.passkeys.approve({**outer, "order": order}, answer, sender=self.people.relay)
 
     # ------------------------------------------------------------- licences
 

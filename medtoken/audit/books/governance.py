@@ -42,6 +42,7 @@ _RESTRICTED = {
     ("GovernanceToken", "MinterBound"): "bindMinter",
     ("GovernanceToken", "Recovered"): "recover",
     ("InstitutionToken", "MinterBound"): "bindMinter",
+    ("Passkeys", "ParameterChanged"): "set_delay",
     ("QualityDisputes", "ChallengeResolved"): "resolve",
     ("QualityDisputes", "ParameterChanged"): "set_bond",
     ("RecordRegistry", "AttestationRevised"): "revise",

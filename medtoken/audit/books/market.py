@@ -18,6 +18,7 @@ from medtoken._keccak import keccak
 from medtoken.audit import rules
 from medtoken.audit.books.base import ZERO_ADDRESS, Book, Handler, hexed
 from medtoken.audit.books.desks import Tills
+from medtoken.audit.books.passkeys import PasskeyBook
 from medtoken.audit.books.registry import Record, RegistryBook
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.usage import FROZEN, Announced, UsageBook
@@ -155,8 +156,11 @@ class MarketBook(Book):
         is_desk: Callable[[str], bool],
         tills: Tills,
         auctions: str,
+        passkeys: PasskeyBook,
     ) -> None:
         """Records come from ``registry``, prices from ``tariff``; money moves in ``usage``.
+
+        What patients approved by passkey is in ``passkeys``.
 
         ``is_desk`` tells whether an account may now sell at prices of its own; ``tills`` are the
         suite's desks', and ``auctions`` is the desk that alone sells what is for auction only.
@@ -168,6 +172,7 @@ class MarketBook(Book):
         self._is_desk = is_desk
         self._tills = tills
         self._auctions = auctions
+        self._passkeys = passkeys
         self.consents: dict[bytes, GrantedConsent] = {}
         self.licences: dict[bytes, Licence] = {}
         self.licensees: dict[str, LicenseeWord] = {}
@@ -580,7 +585,11 @@ class MarketBook(Book):
             (not record.facts.destroyed, "R35", "is for a record that was destroyed"),
             (record.facts.owner == terms.patient, "R8", "has a consent by somebody else"),
             (record.facts.tier <= terms.tier, "R10", "is for a tier above its consent's"),
-            (terms.tier < _HIGHLY_SENSITIVE, "R10", "lacks the patient's passkey"),
+            (
+                terms.tier < _HIGHLY_SENSITIVE or self._passkeys.allows(terms.patient, args),
+                "R10",
+                "lacks the patient's passkey",
+            ),
             (
                 not args["urgent"] or self._emergency(record.facts.region),
                 "R13",

@@ -30,6 +30,7 @@ _SET = {
     ("DataMarket", "PlatformChanged"): "set_platform",
     ("DataMarket", "RatesChanged"): "set_rates",
     ("DataMarket", "WindowChanged"): "set_window",
+    ("Passkeys", "ParameterChanged"): "set_delay",
     ("QualityDisputes", "ParameterChanged"): "set_bond",
     ("RecordRegistry", "ParameterChanged"): "set_coefficient",
     ("Rewards", "ParameterChanged"): "set_parameter",
@@ -53,6 +54,7 @@ _TOLD: tuple[tuple[str, str, tuple[str, ...], tuple[str, str]], ...] = (
         for contract in (
             "asset_desk",
             "breach_cover",
+            "passkeys",
             "quality_disputes",
             "record_registry",
             "rewards",

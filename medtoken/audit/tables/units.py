@@ -49,7 +49,7 @@ _EVERYWHERE: dict[str, str] = {
         MONTH: "month",
         BPS: "discount increment patient_share rate share",
         BYTES: "size",
-        COUNT: "calls count counted samples units used votes",
+        COUNT: "calls count counted counter samples units used votes",
         POINTS: "accuracy annotation completeness dvi points quality threshold timeliness "
         "traceability volume",
         WEIGHT: "total weight",

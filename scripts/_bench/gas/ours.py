@@ -6,10 +6,14 @@ carried out once before it is measured where the first time pays for more.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 from dataclasses import replace
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eth_utils import to_checksum_address
 
 from _bench.gas.table import Cost, cost
@@ -28,6 +32,7 @@ from medtoken.chain.contracts import (
 )
 from medtoken.chain.desks import Item, Undertaking
 from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.passkeys import Passkeys, Request
 from medtoken.chain.research import Outcome, ResearchDesk
 from medtoken.demo.people import Cast
 from medtoken.holding import CHUNK, ChunkTree, Holding, Line
@@ -37,6 +42,7 @@ from medtoken.messages import (
     DUT,
     Consent,
     Domain,
+    PasskeyChange,
     Revocation,
     StorageWitness,
     Voucher,
@@ -45,6 +51,7 @@ from medtoken.messages import (
 from medtoken.parties import Licensee
 from medtoken.parties.auctions import Auctions
 from medtoken.parties.baskets import Baskets, Listing
+from medtoken.passkeys import Assertion, Passkey, encoded
 from medtoken.royalty import Roster, join_batches
 from medtoken.vocabulary import duo_mask, group_mask, profile_hash, region_code
 
@@ -114,6 +121,7 @@ class Bench:
         _, ref = self._buy(record, consent, form=2, units=1000)
         self.market.use(self.people["pharma"], ref, 1)
         gas["use_once"] = self._cost(self.market.use(self.people["pharma"], ref, 1))
+        gas |= self.passkeys()
         gas |= self._auction(patient, record, consent)
         gas |= self._basket()
         gas |= self._vouchers(patient, record, consent)
@@ -121,6 +129,40 @@ class Bench:
         gas |= self._research(patient, record)
         gas |= self._assets(patient)
         return gas | self._royalties() | self._storage(patient)
+
+    def passkeys(self) -> dict[str, Cost]:
+        """A passkey, two approvals (the first one pays for what was empty), and what is bought by them."""
+        gas: dict[str, Cost] = {}
+        patient, relay, pharma = Wallet.create(), self.people["relay"], self.people["pharma"]
+        contract = Passkeys(self.suite.node, self.suite.deployment)
+        record = self._register(self._draft(patient))
+        self._attest(record)
+        consent = replace(self._consent(patient, record), tier=3)
+        self.market.grant(relay, consent, consent.sign(patient.key, self.market.domain))
+        self.licensee.deposit(10_000 * DUT)
+        secret = ec.generate_private_key(ec.SECP256R1())
+        public = secret.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        passkey = Passkey.of(public, "records.example")
+        deadline = self.suite.node.head().timestamp + 3600
+        change = PasskeyChange(patient.address, **vars(passkey), nonce=0, deadline=deadline)
+        signature = change.sign(patient.key, contract.domain)
+        gas["passkey_enrol"] = self._cost(contract.change(relay, change, signature))
+        for _ in range(2):
+            order = self._order(record, form=1, units=0)
+            asked = Request(consent.struct_hash(), pharma.address, order, 0)
+            approval = asked.approval(patient.address, deadline)
+            client = (
+                b'{"type":"webauthn.get","challenge":"'
+                + encoded(approval.digest(contract.domain)).encode()
+                + b'","origin":"https://records.example","crossOrigin":false}'
+            )
+            # Present and verified; a phone's passkey does not count.
+            data = passkey.relyingParty + b"\x05" + bytes(4)
+            signed = secret.sign(data + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+            receipt = contract.approve(relay, approval, Assertion.of(data, client, signed))
+            gas["passkey_approve"] = self._cost(receipt)
+            gas["buy_approved"] = self._cost(self.market.buy(pharma, order, consent, []))
+        return gas
 
     def _research(self, patient: Wallet, record: bytes) -> dict[str, Cost]:
         """An outcome, and licences with its help: one used in part, one that is revoked."""

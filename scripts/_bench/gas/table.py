@@ -143,6 +143,15 @@ ROWS: dict[str, Row] = {
         peer_includes="a contract for each pair of patient and custodian; its owner can change "
         "the shares",
     ),
+    # --- highly sensitive data
+    "passkey_enrol": Row("a patient's first passkey stored, signed by the wallet, through a relay"),
+    "passkey_approve": Row(
+        "a passkey's assertion over one order checked by the chain's precompile of P-256, and kept"
+    ),
+    "passkey_approve_without_precompile": Row(
+        "the same on a chain that has no such precompile: the curve is computed in Solidity"
+    ),
+    "buy_approved": Row("as buy_licence, for an order that the patient's passkey approved"),
     # --- metered use
     "use_once": Row(
         "one unit used by the licensee, consent and licence checked; swept later",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from eth_abi import encode
 from support.assets import opened
+from support.authenticator import Authenticator
 from support.desks import Desks, item
 from support.evm import Contract
 from support.world import DUT, NONE, ZERO, World, reverts
@@ -255,6 +256,9 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     world.tariff.move_scarcity(1)
     late = world.now + 60
     claim = world.breach(1, 1)
+    phone = Authenticator(1)
+    world.change_passkey(phone.values())
+    world.change_passkey(Authenticator(3).values())
     m, d, c = world.market, world.dut, world.dct
     not_owner = "signature: not by its owner"
     patient, licensee = people.patient, people.licensee
@@ -381,6 +385,32 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
             "pay_premium": ((1,), "cover: the caller is no custodian"),
             "make_claim": ((claim,), "cover: not the caller's policy"),
             "withdraw": ((licensee, stranger, 1, late, b""), "payout: more than was credited"),
+        },
+        "Passkeys": {
+            "change_passkey": ((people.other_patient, phone.values(), late, b""), not_owner),
+            "cancel_change": ((patient, b""), not_owner),
+            "cancel_change_by_passkey": (
+                (patient, Authenticator(2).answer(bytes(32))),
+                "passkey: assertion is not valid",
+            ),
+            "approve": (
+                (
+                    {
+                        "patient": patient,
+                        "consent": consent.struct_hash(),
+                        "licensee": stranger,
+                        "order": world.order(consent, maxPrice=DUT),
+                        "deadline": late,
+                    },
+                    Authenticator(2).answer(bytes(32)),
+                ),
+                "passkey: assertion is not valid",
+            ),
+            # It asks in the caller's own name; nothing follows from it.
+            "request": (
+                (consent.struct_hash(), world.order(consent, form=4)),
+                "passkey: order out of range",
+            ),
         },
         "CompensationFund": {
             "pay": ((ref, 1), "fund: not the caller's licence"),

@@ -17,6 +17,7 @@ from eth_abi import encode
 from eth_utils import keccak, to_checksum_address
 from support import recording
 from support.assets import Maker, Source
+from support.authenticator import Authenticator
 from support.desks import Desks, items
 from support.evm import Contract, Evm
 from support.holdings import Shelf
@@ -50,7 +51,14 @@ from medtoken.deploy.handover import handover_calls
 from medtoken.deploy.plan import FACTORS, governor_step, resolve
 from medtoken.deploy.record import Deployment
 from medtoken.deploy.roles import Role
-from medtoken.messages import Ballot, Consent, GovernorDomain, Objection, Revocation
+from medtoken.messages import (
+    Ballot,
+    Consent,
+    GovernorDomain,
+    Objection,
+    PasskeyCancellation,
+    Revocation,
+)
 from medtoken.vocabulary import duo_mask
 
 WEEK = 7 * DAY
@@ -171,6 +179,7 @@ def story(w: Research) -> SimpleNamespace:
     _rewards(w, marks)
     _assets(w, marks)
     _protection(w, marks)
+    _passkeys(w, marks)
     _research(w, marks)
     _governance(w, marks)
     _proposals(w, marks)
@@ -757,6 +766,43 @@ def _protection(w: World, marks: dict[str, object]) -> None:
     w.as_timelock(fund, "compensate", p.other_patient, 2 * DUT, w.fresh("finding"))
     args = (p.stranger, p.stranger, DUT, w.now, b"")
     fund.withdraw(*args, sender=p.stranger)
+
+
+def _passkeys(w: World, marks: dict[str, object]) -> None:
+    """A passkey that is enrolled, replaced, kept and removed; licences that it approved (R10)."""
+    p, keys = w.people, w.passkeys
+    phone, other = Authenticator(21), Authenticator(22, counts=True)
+    w.change_passkey(phone.values())
+    consent = w.granted(w.record(sender=p.stranger, tier=3), tier=3)
+
+    def approved(number: int, authenticator: Authenticator, **changes: Any) -> dict[str, Any]:
+        salt = (900 + number) << KEY_BITS
+        agreement = b"\7" * 32
+        changes = {"maxPrice": 500 * DUT, "salt": salt, "agreement": agreement} | changes
+        order = w.order(consent, **changes)
+        keys.request(consent.struct_hash(), order, sender=p.licensee)
+        w.approve(w.approval(consent, order), authenticator)
+        return order
+
+    def bought(order: dict[str, Any]) -> None:
+        w.market.buy_licence(order, consent.values(), [], sender=p.licensee)
+
+    bought(approved(1, phone))
+    bought(approved(2, phone, form=FIXED, units=0))
+    approved(3, phone)  # of which nothing came
+    w.change_passkey(other.values())
+    nonce = int(keys.state_word(p.patient)) >> 72
+    cancelled = PasskeyCancellation(str(p.patient), nonce)
+    answer = phone.answer(cancelled.digest(w.passkey_domain))
+    keys.cancel_change_by_passkey(p.patient, answer, sender=p.relay)
+    w.as_timelock(keys, "set_delay", 2 * DAY)
+    w.change_passkey(other.values())
+    bought(approved(4, phone))
+    w.evm.warp(2 * DAY)
+    bought(approved(5, other))
+    bought(approved(6, other))
+    w.change_passkey(phone.values())
+    marks["highly"] = consent.struct_hash()
 
 
 def _assets(w: World, marks: dict[str, object]) -> None:

@@ -77,6 +77,10 @@ def bench(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         yield Bench(found, history, backend, tmp_path_factory.mktemp("planted"))
 
 
+def less(by: int) -> Callable[[Any], Any]:
+    return lambda value: value - by
+
+
 def more(by: int) -> Callable[[Any], Any]:
     return lambda value: value + by
 
@@ -95,6 +99,29 @@ PLANTS: list[Plant] = [
     ("r22_compensation", "compensation_fund_contribution_paid", 0, {"licensee": OTHER}, "who cont"),
     ("r22_compensation", "compensation_fund_compensated", 0, {"left_": more(1)}, "the fund keeps"),
     ("r22_compensation", "compensation_fund_withdrawn", 0, {"amount": more(10**24)}, "credit of"),
+    (
+        "r10_tier",
+        "passkeys_licence_approved",
+        0,
+        {"order_units": more(1)},
+        "passkey did not approve",
+    ),
+    ("r10_tier", "passkeys_licence_approved", 1, {"licensee": OTHER}, "passkey did not approve"),
+    (
+        "r10_tier",
+        "passkeys_licence_approved",
+        1,
+        {"order_max_price": less(10**21)},
+        "passkey did not approve",
+    ),
+    (
+        "r10_tier",
+        "passkeys_licence_approved",
+        3,
+        {"deadline": less(10**8)},
+        "passkey did not approve",
+    ),
+    ("r10_tier", "passkeys_licence_approved", 4, {"patient": OTHER}, "passkey did not approve"),
     ("r23_cover", "breach_cover_premium_paid", 0, {"cover": more(1)}, "the cover of"),
     ("r23_cover", "breach_cover_premium_paid", 1, {"until": more(1)}, "the end of a policy"),
     ("r23_cover", "breach_cover_claim_made", 0, {"given_occurred": more(10**9)}, "outside the"),
@@ -381,6 +408,7 @@ _ELSEWHERE = (
     "was not rejected",
     "the price of a licence",
     "suspended licence",
+    "passkey did not approve",
     "a record's tier",
     "takes over from",
 )

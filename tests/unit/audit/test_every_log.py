@@ -22,6 +22,7 @@ SILENT = {
     "GovernanceToken.DelegateVotesChanged",
     "InstitutionToken.Approval",
     "AccessManager.RoleLabel",
+    "Passkeys.LicenceRequested",
     "TimelockController.CallSalt",
 }
 
@@ -110,6 +111,8 @@ UNSEEN = {
     "QualityDisputes.PauseChanged": 1,
     "BreachCover.PauseChanged": 1,
     "CompensationFund.PauseChanged": 1,
+    # an approval of which nothing came: whoever does not know of it does not know what to ask for
+    "Passkeys.LicenceApproved": 1,
     # a claim that nobody has decided: whoever does not know of it does not know what to ask for
     "BreachCover.ClaimMade": 1,
     # never used: a record that nobody attested, a batch (its use does not tell that it is one), a

@@ -54,6 +54,7 @@ BLIND = {
     "BasketDesk.BasketDrawn",
     "BasketDesk.BasketToppedUp",
     "MedGovernor.TimelockChange",
+    "Passkeys.LicenceRequested",
     "StorageRewards.ChallengeFailed",
     "StorageRewards.StorageProven",
 }

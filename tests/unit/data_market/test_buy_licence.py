@@ -420,9 +420,7 @@ def test_a_tier_above_the_consents_is_not(world: World, covered: int, tier: int)
 
 @pytest.mark.parametrize("covered", [3, 4, 2**256 - 1])
 @pytest.mark.parametrize("tier", [1, 2, 3])
-def test_where_a_passkey_would_be_needed_nobody_buys_yet(
-    world: World, covered: int, tier: int
-) -> None:
+def test_without_the_patients_passkey_nobody_buys(world: World, covered: int, tier: int) -> None:
     """R10: also for a record of a lower tier, when the patient wants it so."""
     consent = world.granted(world.record(tier=tier), tier=covered)
     with reverts("licence: patient's passkey needed"):

@@ -27,7 +27,7 @@ IMPLEMENTATION = 0x360894A13BA1A3210667C828492DB98DCA3E2076CC3735A920A3CA505D382
 ADMIN = 0xB53127684A568B3173AE13B9F8A6016E243E63B6E8EE1178D6A717850B5D6103
 PROXIED = [
     *("DataMarket", "RecordRegistry", "Rewards", "RoyaltyVault", "StorageRewards", "Tariff"),
-    "Treasury",
+    *("Treasury", "Passkeys"),
 ]
 
 
@@ -40,7 +40,10 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
     dut, dct = world.dut.address, world.dct.address
     registry, treasury = world.registry.address, world.treasury.address
     return {
-        "DataMarket": (deployer, manager, dut, registry, treasury, world.tariff.address),
+        "DataMarket": (
+            *(deployer, manager, dut, registry, treasury, world.tariff.address),
+            world.passkeys.address,
+        ),
         "RecordRegistry": (deployer, manager, dct),
         "Rewards": (
             *(deployer, manager, registry, world.market.address, world.view.address),
@@ -49,6 +52,7 @@ def _logic_arguments(world: World, name: str) -> tuple[str, ...]:
         "RoyaltyVault": (deployer, manager, dut, registry, treasury, world.market.address),
         "StorageRewards": (deployer, manager, world.gt.address, registry, world.market.address),
         "Tariff": (deployer, manager, registry),
+        "Passkeys": (deployer, manager, world.suite["ERC7913WebAuthnVerifier"].address),
         "Treasury": (deployer, manager, dut),
     }[name]
 
@@ -58,6 +62,7 @@ def _initialization(name: str) -> tuple[object, ...]:
     return {
         "DataMarket": (rates, "0x" + "11" * 20, 3 * DAY, b"\1" * 32),
         "RecordRegistry": ([1000] * 8, 20),
+        "Passkeys": (3 * DAY,),
         "Rewards": (100 * DUT, 10 * DUT, 30),
         "RoyaltyVault": (100, 7 * DAY),
         "StorageRewards": (
@@ -235,7 +240,9 @@ EMPTY = {
         (3, "links: a contract is missing"),
         (4, "links: a contract is missing"),
         (5, "links: a contract is missing"),
+        (6, "links: a contract is missing"),
     ],
+    "Passkeys": [(1, "access: no manager is named"), (2, "passkey: no verifier is named")],
     "RoyaltyVault": [
         (1, "access: no manager is named"),
         (2, "payouts: no usage token is named"),

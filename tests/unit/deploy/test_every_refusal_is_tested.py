@@ -34,6 +34,7 @@ OURS = [
     "AssetDesk",
     "BreachCover",
     "CompensationFund",
+    "Passkeys",
     "AssetAccount",
     "InstitutionToken",
     "PayoutRelay",

@@ -49,9 +49,8 @@ class Rehearsal(Governed):
 
     def fixed_logic(self) -> Contract:
         """The release's market, with the links that the first one has."""
-        links = [
-            self.suite[n].address for n in ("UsageToken", "RecordRegistry", "Treasury", "Tariff")
-        ]
+        names = ("UsageToken", "RecordRegistry", "Treasury", "Tariff", "Passkeys")
+        links = [self.suite[name].address for name in names]
         who = self.people.deployer
         return self.evm.deploy("DataMarket", who, self.manager.address, *links, sender=who)
 

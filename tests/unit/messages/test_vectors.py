@@ -82,7 +82,7 @@ def test_every_message_has_a_vector() -> None:
     """Those of the desks and of the governor are in files of their own."""
     others = [
         vector
-        for name in ("eip712_desks.json", "eip712_governor.json")
+        for name in ("eip712_desks.json", "eip712_governor.json", "eip712_passkeys.json")
         for vector in json.loads((FILE.parent / name).read_text(encoding="utf-8"))["vectors"]
     ]
     known = {kind.__name__ for kind in Message.__subclasses__()}
