@@ -112,17 +112,19 @@ test-ape: build setup-dev ## Run the end-to-end flows through Ape
 kubo: ## Find Kubo on PATH, or build it with Go into .build/bin
 	@scripts/setup_kubo
 
-spark: setup-dev ## Install Spark, for the audit's checks on it
+spark: setup-dev ## Install Spark, and Java where there is none, for the audit's checks on it
+	@scripts/setup_debian Java java default-jre-headless
 	@scripts/setup python spark
 
 postgres: ## Find PostgreSQL's server, or install it with apt, for the tests on it
-	@scripts/setup_postgres
+	@scripts/setup_debian PostgreSQL "initdb /usr/lib/postgresql/*/bin/initdb" postgresql
 
 test-spark: build spark ## Run the audit's checks on Spark too (Java 17), against DuckDB's results
-	@$(BIN)/pytest -m spark $(ARGS)
+	@MEDTOKEN_NEEDS_SPARK=1 $(BIN)/pytest -m spark $(ARGS)
 
 test-page: build page setup-dev ## Run the pages in a real browser, on a real chain; pictures in build/page
-	@scripts/setup_page
+	@# Without letters for Chinese the pictures show boxes.
+	@scripts/setup_debian Chromium "chromium chromium-browser" chromium fonts-wqy-microhei
 	@scripts/setup python page
 	@MEDTOKEN_NEEDS_CHROMIUM=1 $(BIN)/pytest -m page $(ARGS)
 
