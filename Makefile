@@ -94,7 +94,7 @@ format: setup-dev ## Format Python and Vyper in place
 
 # --- longer work --------------------------------------------------------------------------------
 
-.PHONY: test-all test-live test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit bench-watch dist
+.PHONY: test-all test-live test-e2e test-campaign test-ape kubo test-kubo test-spark test-page geth test-geth postgres spark bench-gas bench-store bench-meter bench-royalty bench-audit bench-checks bench-watch dist
 test-all: test test-live test-e2e test-campaign test-ape test-kubo test-spark test-geth test-page ## Run every test
 
 test-live: build setup-dev ## Run the parts on a real Anvil: deployment, keepers, audit, watch
@@ -154,6 +154,9 @@ bench-watch: build setup-dev ## Count what the watcher misses and tells wrongly 
 
 bench-audit: build setup-dev ## Measure how fast events are read, beside web3.py, Ape and cryo, into build/bench/audit.json
 	@$(BIN)/python scripts/bench_audit.py --out build/bench/audit.json $(ARGS)
+
+bench-checks: build setup-dev ## Run every check over ten million made-up events into build/bench/checks.json
+	@$(BIN)/python scripts/bench_checks.py --out build/bench/checks.json $(ARGS)
 
 dist: build page ## Build the wheel, with the compiled contracts and the pages in it, into dist/
 	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -20,6 +21,7 @@ from medtoken.audit.tables import Tables, load
 from medtoken.errors import BadInput
 
 ENGINES = ("duckdb", "spark")
+_MEMORY = "1200MB"  # of DuckDB's own; the process has some beside it
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,12 @@ def opened(engine: str, found: Tables) -> Iterator[tuple[History, Any]]:
             yield _history(of_spark, found), backend
         return
     backend = ibis.duckdb.connect()
+    spill = TemporaryDirectory(prefix="medtoken-checks-")
     try:
+        # What a query needs beyond this goes to the disk, so that the history's length does not matter.
+        backend.raw_sql(f"SET memory_limit = '{_MEMORY}'")
+        backend.raw_sql(f"SET temp_directory = '{spill.name}'")
+        backend.raw_sql("SET preserve_insertion_order = false")
         backend.raw_sql(
             "CREATE MACRO medtoken_floor_div(a, b) AS "
             "CAST(CAST(a AS HUGEINT) // CAST(b AS HUGEINT) AS DECIMAL(38, 0))"
@@ -171,6 +178,7 @@ def opened(engine: str, found: Tables) -> Iterator[tuple[History, Any]]:
         yield _history(of_duckdb, found), backend
     finally:
         backend.disconnect()
+        spill.cleanup()
 
 
 def run(
