@@ -20,7 +20,7 @@ def handed_over(history: b.History, rows: ir.Table) -> ir.Table:
         .select("at", "account", step=b.dec(1))
         .union(went.select("at", "account", step=b.dec(0) - b.dec(1)))
     )
-    own = steps.filter(b.hexed(steps.account) == timelock)
+    own = steps.filter(steps.account == b.raw(timelock))
     rows = b.standing_sum(rows, steps, steps.step, "admins")
     rows = b.standing_sum(rows, own, own.step, "timelocks")
     ruled = (rows.admins == 1) & (rows.timelocks == 1)

@@ -89,12 +89,16 @@ def marks(history: b.History) -> ir.Table:
 
 
 def units_used(history: b.History, rows: ir.Table) -> ir.Table:
-    """``rows`` about licences with ``units_used``: what all uses and vouchers before each say."""
-    keep = ["at", "licence"]
-    steps = marks(history).select(*keep, _own=ibis.literal(False), _units="units")
-    own = rows.select(*keep, _own=ibis.literal(True), _units=ibis.literal(0, type="int64"))
+    """``rows`` of ``of_licence`` with ``units_used``: what all uses and vouchers before each say."""
+    # Of these licences only, and each known by the place of its purchase: a number sorts sooner.
+    ids = rows.filter(rows.bought_at.notnull()).select("licence", of="bought_at").distinct()
+    steps = marks(history).join(ids, "licence")
+    steps = steps.select("at", "of", _own=ibis.literal(False), _units="units")
+    own = rows.select(
+        "at", of="bought_at", _own=ibis.literal(True), _units=ibis.literal(0, type="int64")
+    )
     every = steps.union(own)
-    total = every._units.sum().over(b.up_to(every, every.licence))
+    total = every._units.sum().over(b.up_to(every, every.of))
     every = every.mutate(_total=total.cast("int64"))
     every = every.filter(every._own)
     return b.matched(rows, every, {"at": "at"}, units_used="_total")

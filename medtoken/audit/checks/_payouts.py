@@ -7,34 +7,21 @@ import ibis.expr.types as ir
 
 from medtoken.audit.checks import _base as b
 
-_KEEP = ["block_number", "tx_hash", "log_index", "at"]
-
 
 def covered(legs: ir.Table, out: ir.Table, where: str) -> ir.Table:
     """Accounts that withdrew more than the ``legs`` (``account``, ``amount``) credited them with."""
-    every = b.stack(
-        legs, out.select(*_KEEP, account="account", amount=b.dec(0) - b.dec(out.amount))
-    )
-    sums = every.group_by([*_KEEP, "account"]).aggregate(amount=b.dec(every.amount.sum()))
-    sums = sums.mutate(balance=b.running(sums, sums.amount, sums.account))
-    return b.broken(
-        sums,
-        sums.balance >= ibis.literal(0),
-        f"credit of an account at {where}",
-        parties=[sums.account],
-        expected="at least 0",
-        found=sums.balance,
-    )
+    taken = out.select(*b.PLACE, account="account", amount=b.dec(0) - b.dec(out.amount))
+    return b.overdrawn(legs.union(taken), f"credit of an account at {where}")
 
 
 def moved(history: b.History, contract: str, came: ir.Table, out: ir.Table) -> ir.Table:
     """Where DUT did not come from whom ``came`` (``account``, ``amount``) says, or go as ``out`` says."""
     home, moves = history.address(contract), history("usage_token", "transfer")
-    told = came.union(out.select(*_KEEP, account="to_", amount=b.dec(0) - b.dec(out.amount)))
-    into = moves.filter(b.hexed(moves.to_) == home)
-    left = moves.filter(b.hexed(moves.from_) == home)
-    legs = into.select(*_KEEP, account="from_", amount=b.dec(into.value)).union(
-        left.select(*_KEEP, account="to_", amount=b.dec(0) - b.dec(left.value))
+    told = came.union(out.select(*b.PLACE, account="to_", amount=b.dec(0) - b.dec(out.amount)))
+    into = moves.filter(moves.to_ == b.raw(home))
+    left = moves.filter(moves.from_ == b.raw(home))
+    legs = into.select(*b.PLACE, account="from_", amount=b.dec(into.value)).union(
+        left.select(*b.PLACE, account="to_", amount=b.dec(0) - b.dec(left.value))
     )
     sums = b.matched(
         b.per_transaction(told, told.amount, "told", "account"),

@@ -53,8 +53,8 @@ def violations(history: b.History) -> ir.Table:
         b.unequal(
             rows,
             "whom an attestation mints to",
-            b.hexed(rows.owner_of),
-            b.hexed(rows.owner),
+            rows.owner_of,
+            rows.owner,
             subject=rows.record,
             parties=[rows.owner],
         ),
@@ -65,16 +65,14 @@ def violations(history: b.History) -> ir.Table:
 def _files(history: b.History) -> ir.Table:
     """Every record with the file that it is a version of, as far as eight corrections back."""
     drafts = history("record_registry", "record_registered")
-    found = drafts.mutate(
-        file=ibis.ifelse(b.empty(drafts.draft_previous), drafts.record, drafts.draft_previous)
-    )
-    before = drafts.select(_record="record", _previous="draft_previous")
+    versions = drafts.filter(~b.empty(drafts.draft_previous))
+    before = versions.select(_record="record", _previous="draft_previous")
+    found = versions.select("record", file="draft_previous")
     for _ in range(8):
-        joined = found.left_join(before, found.file == before._record)
-        deeper = ~b.empty(joined._previous).fill_null(True)
-        file = ibis.ifelse(deeper, joined._previous, joined.file)
-        found = joined.mutate(file=file).select(*found.columns)
-    return found
+        found = b.matched(found, before, {"file": "_record"}, up="_previous")
+        found = found.select("record", file=ibis.coalesce(found.up, found.file))
+    drafts = b.matched(drafts, found, {"record": "record"}, first="file")
+    return drafts.mutate(file=ibis.coalesce(drafts.first, drafts.record))
 
 
 def _moved(history: b.History) -> ir.Table:

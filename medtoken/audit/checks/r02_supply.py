@@ -20,22 +20,10 @@ TITLE = "All balances add up to the supply"
 def violations(history: b.History) -> ir.Table:
     """Balances below zero, and mints and burns without a reason."""
     moves = history("usage_token", "transfer")
-    keep = ["block_number", "tx_hash", "log_index", "at"]
-    legs = moves.select(*keep, account=moves.from_, amount=-b.dec(moves.value)).union(
-        moves.select(*keep, account=moves.to_, amount=b.dec(moves.value))
+    legs = moves.select(*b.PLACE, account=moves.from_, amount=-b.dec(moves.value)).union(
+        moves.select(*b.PLACE, account=moves.to_, amount=b.dec(moves.value))
     )
     legs = legs.filter(~b.empty(legs.account))
-    # A transfer to oneself has both its legs at one place: they count together.
-    sums = legs.group_by([*keep, "account"]).aggregate(amount=b.dec(legs.amount.sum()))
-    sums = sums.mutate(balance=b.running(sums, sums.amount, sums.account))
-    overdrawn = b.broken(
-        sums,
-        sums.balance >= 0,
-        "the balance of an account",
-        parties=[sums.account],
-        expected="at least 0",
-        found=sums.balance,
-    )
     mints = moves.filter(b.empty(moves.from_))
     issued = history("usage_token", "issued")
     burns = moves.filter(b.empty(moves.to_))
@@ -45,10 +33,10 @@ def violations(history: b.History) -> ir.Table:
     levies = history("treasury", "levy_received").mutate(
         account=ibis._.address, burnt=ibis._.burned
     )
-    place = [*keep, "account", "burnt"]
+    place = [*b.PLACE, "account", "burnt"]
     reasons = redeemed.select(*place).union(levies.select(*place))
     return b.stack(
-        overdrawn,
+        b.overdrawn(legs, "the balance of an account"),
         b.both(
             b.per_transaction(issued.mutate(account=issued.to_), issued.amount, "told", "account"),
             b.per_transaction(mints.mutate(account=mints.to_), mints.value, "came", "account"),

@@ -120,7 +120,7 @@ def _tokens(history: b.History) -> list[ir.Table]:
     used = spent.select(*keep, account="spender", amount=b.dec(spent.amount)).union(
         back.select(*keep, account="spender", amount=b.dec(0) - b.dec(back.amount))
     )
-    used = used.filter(b.hexed(used.account) == own)
+    used = used.filter(used.account == b.raw(own))
     need = support.select(*keep, account="address", amount=b.dec(support.amount)).union(
         release.select(*keep, account="address", amount=b.dec(0) - b.dec(release.returned))
     )

@@ -25,7 +25,7 @@ def violations(history: b.History) -> ir.Table:
     )
     changes = history(disputes, "parameter_changed")
     for name in ("bond", "window"):
-        own = changes.filter(b.hexed(changes.name_hash) == "0x" + keccak(text=name).hex())
+        own = changes.filter(changes.name_hash == b.raw("0x" + keccak(text=name).hex()))
         opened = b.as_of(opened, own, None, **{f"{name}_set": "current"})
     opened = opened.mutate(due=opened.block_time + opened.window_set.cast("int64"))
     decided, lapsed = (b.as_of(rows, opened, by, until="deadline") for rows in (decided, lapsed))
@@ -75,8 +75,8 @@ def _money(history: b.History, opened: ir.Table) -> ir.Table:
         ),
         out.select(*keep, account="account", amount=b.dec(0) - b.dec(out.amount)),
     )
-    come = moves.filter(b.hexed(moves.to_) == home)
-    gone = moves.filter(b.hexed(moves.from_) == home)
+    come = moves.filter(moves.to_ == b.raw(home))
+    gone = moves.filter(moves.from_ == b.raw(home))
     legs = come.select(*keep, account="from_", amount=b.dec(come.value)).union(
         gone.select(*keep, account="to_", amount=b.dec(0) - b.dec(gone.value))
     )

@@ -73,7 +73,7 @@ def violations(history: b.History) -> ir.Table:
 
 def _mean(rows: ir.Table) -> ir.Table:
     points = rows.scores_completeness + rows.scores_annotation
-    mean = b.quotient(points, 2)
+    mean = b.quotient(points, 2, rows.quality)
     return b.unequal(rows, "quality", mean, b.dec(rows.quality), subject=rows.record)
 
 

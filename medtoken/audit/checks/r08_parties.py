@@ -37,21 +37,19 @@ def violations(history: b.History) -> ir.Table:
         )
     rows = b.as_of(rows, history("data_market", "platform_changed"), platform_account="current")
     rows = rows.mutate(
-        due_annotator=(rows.annotator_number == 0).ifelse(b.ZERO, b.hexed(rows.annotator_account))
+        due_annotator=(rows.annotator_number == 0).ifelse(b.raw(b.ZERO), rows.annotator_account)
     )
     terms = history("data_market", "consent_granted")
     shown = {"subject": rows.licence}
     due = {
-        "patient": b.hexed(rows.owner),
-        "custodian": b.hexed(rows.custodian_account),
+        "patient": rows.owner,
+        "custodian": rows.custodian_account,
         "annotator": rows.due_annotator,
-        "platform": b.hexed(rows.platform_account),
+        "platform": rows.platform_account,
     }
     return b.stack(
         *(
-            b.unequal(
-                rows, f"whom a settlement pays as {part}", account, b.hexed(rows[part]), **shown
-            )
+            b.unequal(rows, f"whom a settlement pays as {part}", account, rows[part], **shown)
             for part, account in due.items()
         ),
         b.unequal(rows, "the record of a settlement", rows.record, rows.told_record, **shown),

@@ -36,7 +36,10 @@ def violations(history: b.History) -> ir.Table:
         ("licence_topped_up", "topped up"),
         ("licence_used", "used"),
     ):
-        rows = m.of_licence(history, history("data_market", event))
+        rows = history("data_market", event)
+        if event == "licence_used":
+            rows = _doubtful(history, rows)
+        rows = m.of_licence(history, rows)
         rows = m.with_terms(history, rows, granted_at="at", expiry="terms_expiry")
         shown = {"subject": rows.licence, "parties": [rows.licensee], "found": rows.block_time}
         found += [
@@ -63,6 +66,21 @@ def violations(history: b.History) -> ir.Table:
             ),
         ]
     return b.stack(*found, *_covered(history))
+
+
+def _doubtful(history: b.History, uses: ir.Table) -> ir.Table:
+    """The uses of licences whose first and last use are not both inside licence and consent."""
+    spans = uses.group_by("licence").aggregate(
+        at=uses["at"].min(), until=uses["at"].max(), block_time=uses.block_time.max()
+    )
+    spans = m.with_terms(history, m.of_licence(history, spans), granted_at="at")
+    inside = (
+        (spans.granted_at < spans["at"])
+        & (spans.bought_at <= spans["at"])
+        & ((spans.revoked_at > spans.until) | spans.revoked_at.isnull())
+        & (spans.block_time < spans.end_)
+    )
+    return uses.semi_join(spans.filter(~inside.fill_null(False)), "licence")
 
 
 def _covered(history: b.History) -> list[ir.Table]:

@@ -140,7 +140,7 @@ def _moved(history: b.History) -> ir.Table:
         back.select(*keep, account="bidder", amount=b.dec(back.returned)),
     )
     moved = history("data_market", "desk_moved")
-    out = moved.filter((b.hexed(moved.desk) == house) & (moved.source == moved.desk))
+    out = moved.filter((moved.desk == b.raw(house)) & (moved.source == moved.desk))
     return b.both(
         b.per_transaction(reasons, reasons.amount, "told", "account"),
         b.per_transaction(out.mutate(account=out.target), out.amount, "came", "account"),

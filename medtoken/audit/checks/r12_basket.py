@@ -50,7 +50,7 @@ def violations(history: b.History) -> ir.Table:
         ),
         b.broken(
             taken,
-            (taken.number <= taken.most) & (b.hexed(taken.payer) == history.address("BasketDesk")),
+            (taken.number <= taken.most) & (taken.payer == b.raw(history.address("BasketDesk"))),
             "a record taken out of a basket, beyond its count or paid by somebody else",
             subject=taken.basket,
             parties=[taken.payer],
@@ -86,7 +86,7 @@ def _moved(history: b.History, reserved: ir.Table, more: ir.Table, closed: ir.Ta
         closed.select(*keep, account="licensee", amount=b.dec(closed.returned)),
     )
     moved = history("data_market", "desk_moved")
-    own = moved.filter(b.hexed(moved.desk) == desk)
+    own = moved.filter(moved.desk == b.raw(desk))
     came = own.filter(own.target == own.desk).select(
         *keep, account="source", amount=-b.dec(own.amount)
     )

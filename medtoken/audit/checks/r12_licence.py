@@ -75,17 +75,28 @@ def _bought(history: b.History) -> list[ir.Table]:
 
 
 def _used(history: b.History) -> list[ir.Table]:
-    rows = m.of_licence(history, m.marks(history))
+    rows = b.matched(
+        m.marks(history),
+        m.licences(history),
+        {"licence": "licence"},
+        licensee="licensee",
+        metered=ibis._.form == m.METERED,
+        bought_at="at",
+        first="units",
+    )
+    sums = rows.select("at", "units", "bought_at")
+    sums = sums.mutate(sum=sums.units.sum().over(b.up_to(sums, sums.bought_at)).cast("int64"))
+    rows = b.matched(rows, sums, {"at": "at"}, sum="sum")
+    rows = rows.mutate(due=ibis.ifelse(rows.metered, rows.sum, 0))
     bought = history("data_market", "licence_bought").select("at", "licence", "units")
     more = history("data_market", "licence_topped_up").select("at", "licence", "units")
     steps = bought.union(more)
     steps = steps.mutate(
         prepaid=steps.units.sum().over(b.up_to(steps, steps.licence)).cast("int64")
     )
-    rows = b.as_of(rows, steps, {"licence": "licence"}, prepaid="prepaid")
-    rows = rows.mutate(sum=rows.units.sum().over(b.up_to(rows, rows.licence)).cast("int64"))
-    metered = rows.form == m.METERED
-    rows = rows.mutate(due=ibis.ifelse(metered, rows.sum, 0))
+    # Top-ups only add to what the purchase paid for.
+    far = rows.filter(~(~rows.metered | (rows.used <= rows.first)).fill_null(False))
+    far = b.as_of(far, steps, {"licence": "licence"}, prepaid="prepaid")
     shown = {"subject": rows.licence, "parties": [rows.licensee]}
     return [
         b.broken(
@@ -98,12 +109,13 @@ def _used(history: b.History) -> list[ir.Table]:
         ),
         b.unequal(rows, "units used in all", rows.due, rows.used, **shown),
         b.broken(
-            rows,
-            ~metered | (rows.used <= rows.prepaid),
+            far,
+            ~far.metered | (far.used <= far.prepaid),
             "units used, against those prepaid",
-            expected=rows.prepaid,
-            found=rows.used,
-            **shown,
+            expected=far.prepaid,
+            found=far.used,
+            subject=far.licence,
+            parties=[far.licensee],
         ),
     ]
 
@@ -114,6 +126,7 @@ def _open(history: b.History) -> list[ir.Table]:
     keep = ["block_number", "tx_hash", "log_index", "at", "licence"]
     events = ("licence_used", "voucher_redeemed", "licence_topped_up", "licence_settled")
     rows = b.stack(*(history("data_market", event).select(*keep) for event in events))
+    rows = rows.semi_join(closed, "licence")
     rows = b.matched(rows, closed, {"licence": "licence"}, closed="at", closed_in="block_number")
     return [
         b.broken(

@@ -23,17 +23,15 @@ _PARTS = ("patient", "custodian", "annotator", "platform")
 def violations(history: b.History) -> ir.Table:
     """Balances below zero, and DUT that moved without or against the books."""
     return b.stack(
-        _below_zero(_earnings(history), "earnings of an account not withdrawn"),
-        _below_zero(_deposits(history), "the deposit of an account"),
+        b.overdrawn(_earnings(history), "earnings of an account not withdrawn"),
+        b.overdrawn(_deposits(history), "the deposit of an account"),
         _left(history),
         _came(history),
     )
 
 
 def _leg(rows: ir.Table, account: str, amount: Any) -> ir.Table:
-    return rows.select(
-        "block_number", "tx_hash", "log_index", "at", account=rows[account], amount=b.dec(amount)
-    )
+    return rows.select(*b.PLACE, account=rows[account], amount=b.dec(amount))
 
 
 def _earnings(history: b.History) -> ir.Table:
@@ -65,33 +63,18 @@ def _deposits(history: b.History) -> ir.Table:
     )
 
 
-def _below_zero(legs: ir.Table, what: str) -> ir.Table:
-    sums = legs.group_by(["block_number", "tx_hash", "log_index", "at", "account"]).aggregate(
-        amount=b.dec(legs.amount.sum())
-    )
-    sums = sums.mutate(balance=b.running(sums, sums.amount, sums.account))
-    return b.broken(
-        sums,
-        sums.balance >= 0,
-        what,
-        parties=[sums.account],
-        expected="at least 0",
-        found=sums.balance,
-    )
-
-
 def _left(history: b.History) -> ir.Table:
     """What left the market, by receiver, against what it says."""
     market, moves = history.address("DataMarket"), history("usage_token", "transfer")
     out, back = (history("data_market", e) for e in ("withdrawn", "deposit_reclaimed"))
     levies = history("treasury", "levy_received")
-    levies = levies.filter(b.hexed(levies.payer) == market)
+    levies = levies.filter(levies.payer == b.raw(market))
     reasons = b.stack(
         _leg(out, "to_", out.amount),
         _leg(back, "account", back.amount),
         _leg(levies, "address", levies.amount),
     )
-    left = moves.filter(b.hexed(moves.from_) == market)
+    left = moves.filter(moves.from_ == b.raw(market))
     return b.both(
         b.per_transaction(reasons, reasons.amount, "told", "account"),
         b.per_transaction(left.mutate(account=left.to_), left.value, "came", "account"),
@@ -104,7 +87,7 @@ def _came(history: b.History) -> ir.Table:
     """What was deposited, by payer, against what moved to the market; more is a gift."""
     market, moves = history.address("DataMarket"), history("usage_token", "transfer")
     rows = history("data_market", "deposited")
-    into = moves.filter(b.hexed(moves.to_) == market)
+    into = moves.filter(moves.to_ == b.raw(market))
     told = b.per_transaction(rows.mutate(account=rows.payer), rows.amount, "told", "account")
     came = b.per_transaction(into.mutate(account=into.from_), into.value, "came", "account")
     sums = b.matched(told, came, {"tx_hash": "tx_hash", "account": "account"}, came="came")

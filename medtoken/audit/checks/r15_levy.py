@@ -26,7 +26,7 @@ def violations(history: b.History) -> ir.Table:
         ("royalty_vault", "levy_handed_over", "amount", "RoyaltyVault"),
     ):
         rows = history(contract, event)
-        own = received.filter(b.hexed(received.payer) == history.address(name))
+        own = received.filter(received.payer == b.raw(history.address(name)))
         told = b.per_transaction(rows.mutate(account=rows.address), rows[amount], "told", "account")
         came = b.per_transaction(own.mutate(account=own.payer), own.amount, "came", "account")
         found.append(
@@ -35,7 +35,7 @@ def violations(history: b.History) -> ir.Table:
     told = b.per_transaction(
         received.mutate(account=received.payer), received.amount, "told", "account"
     )
-    into = moves.filter(b.hexed(moves.to_) == treasury)
+    into = moves.filter(moves.to_ == b.raw(treasury))
     came = b.per_transaction(into.mutate(account=into.from_), into.value, "came", "account")
     sums = b.matched(told, came, {"tx_hash": "tx_hash", "account": "account"}, came="came")
     found.append(

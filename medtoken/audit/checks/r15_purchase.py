@@ -27,7 +27,8 @@ def violations(history: b.History) -> ir.Table:
         rows = b.as_of(rows, history("data_market", "rates_changed"), newest="epoch")
         units = ibis.ifelse(rows.form == m.METERED, rows.units, 1)
         rows = rows.mutate(
-            due=b.dec(rows.price) * b.dec(units), on_top=b.share(rows.paid, rows.levy_rate)
+            due=b.dec(rows.price) * b.dec(units),
+            on_top=b.share(rows.paid, rows.levy_rate, rows.levy),
         )
         shown = {"subject": rows.licence, "parties": [rows.payer, rows.licensee]}
         found += [

@@ -23,22 +23,28 @@ TITLE = "Each settlement is split to the base unit"
 def violations(history: b.History) -> ir.Table:
     """Marks, gross amounts and parts that are not what the rules give."""
     rows = m.of_licence(history, history("data_market", "licence_settled"))
+    marks = rows.select("at", "settled", "bought_at")
+    marks = marks.mutate(last=b.previous(marks, marks.settled, marks.bought_at))
+    rows = b.matched(rows, marks, {"at": "at"}, last_settled="last")
     rows = m.units_used(history, rows)
     rows = m.with_rates(history, rows)
     rows = m.with_terms(history, rows, patient_bps="terms_patient_share")
     begin = ibis.ifelse(rows.form == m.METERED, 0, rows.start)
-    last = b.previous(rows, rows.settled, rows.licence)
-    rows = rows.mutate(mark=m.mark_at(rows), since=ibis.coalesce(last, begin))
+    rows = rows.mutate(mark=m.mark_at(rows), since=ibis.coalesce(rows.last_settled, begin))
     rows = rows.mutate(due=b.dec(m.earned(rows, rows.settled) - m.earned(rows, rows.since)))
     alone = b.empty(rows.annotator)
-    annotator = ibis.ifelse(alone, b.dec(0), b.share(rows.gross, rows.annotator_rate))
+    annotator = ibis.ifelse(
+        alone, b.dec(0), b.share(rows.gross, rows.annotator_rate, rows.annotator_amount)
+    )
     rows = rows.mutate(
         to_annotator=annotator,
-        to_platform=b.share(rows.gross, rows.platform_rate),
-        to_levy=b.share(rows.gross, rows.levy_rate),
+        to_platform=b.share(rows.gross, rows.platform_rate, rows.platform_amount),
+        to_levy=b.share(rows.gross, rows.levy_rate, rows.levy),
     )
     rows = rows.mutate(provider=b.dec(rows.gross) - rows.to_annotator - rows.to_platform)
-    rows = rows.mutate(to_custodian=b.share(rows.provider, b.BPS - rows.patient_bps))
+    rows = rows.mutate(
+        to_custodian=b.share(rows.provider, b.BPS - rows.patient_bps, rows.custodian_amount)
+    )
     rows = rows.mutate(to_patient=b.dec(rows.provider - rows.to_custodian))
     shown = {"subject": rows.licence, "parties": [rows.patient, rows.custodian]}
     parts = {

@@ -109,7 +109,7 @@ def _left(history: b.History, spent: ir.Table, levies: ir.Table) -> ir.Table:
     keep = ["block_number", "tx_hash", "log_index", "at"]
     burns = burned.cross_join(nobody).select(*keep, "account", amount=b.dec(burned.burned))
     reasons = spent.select(*keep, account="spender", amount=b.dec(spent.amount)).union(burns)
-    left = moves.filter(b.hexed(moves.from_) == treasury)
+    left = moves.filter(moves.from_ == b.raw(treasury))
     return b.both(
         b.per_transaction(reasons, reasons.amount, "told", "account"),
         b.per_transaction(left.mutate(account=left.to_), left.value, "came", "account"),

@@ -27,8 +27,10 @@ def violations(history: b.History) -> ir.Table:
     )
     rows = b.standing_sum(rows, ends, ends.amount, "supply")
     for name in ("ceiling", "burn_share"):
-        own = changes.filter(b.hexed(changes.name_hash) == "0x" + keccak(text=name).hex())
+        own = changes.filter(changes.name_hash == b.raw("0x" + keccak(text=name).hex()))
         rows = b.as_of(rows, own, None, **{name: "current"})
     above = (rows.supply > rows.ceiling).fill_null(False)
-    rows = rows.mutate(due=ibis.ifelse(above, b.share(rows.amount, rows.burn_share), b.dec(0)))
+    rows = rows.mutate(
+        due=ibis.ifelse(above, b.share(rows.amount, rows.burn_share, rows.burned), b.dec(0))
+    )
     return b.unequal(rows, "burned of a levy", rows.due, rows.burned, parties=[rows.payer])

@@ -26,7 +26,7 @@ def violations(history: b.History) -> ir.Table:
         history(vault, f"option_{e}") for e in ("granted", "vested", "returned")
     )
     changes = history(vault, "parameter_changed")
-    levies = changes.filter(b.hexed(changes.name_hash) == "0x" + keccak(text="levy").hex())
+    levies = changes.filter(changes.name_hash == b.raw("0x" + keccak(text="levy").hex()))
     granted = b.as_of(granted, levies, levy_rate="current")
     granted = granted.mutate(on_top=b.share(granted.amount, granted.levy_rate))
     first = b.first_of(granted, list(_KEYS))

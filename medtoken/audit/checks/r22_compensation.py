@@ -1,11 +1,12 @@
 """R22: of each contribution 40 % go to the custodian, 30 % to the patient; the rest is kept for the
 harmed.
 
-Events: ContributionPaid, Compensated, Withdrawn of the compensation fund, LicenceBought, Transfer
-of DUT. The parts of a contribution are floor(amount x rate), and what is left is kept; it is paid
-for a licence that was bought, by its licensee; what is kept is the sum of that less what
-compensated somebody, never negative; nobody withdraws more than was credited; and DUT comes and
-goes as these say. A violation shows base units.
+Events: ContributionPaid, Compensated, Withdrawn of the compensation fund, LicenceBought,
+RecordRegistered, InstitutionChanged, Transfer of DUT. The parts of a contribution are floor(amount
+x rate), and what is left is kept; they are credited to the owner of the record and to the account
+that its custodian had then; it is paid for a licence that was bought, by its licensee; what is kept
+is the sum of that less what compensated somebody, never negative; nobody withdraws more than was
+credited; and DUT comes and goes as these say. A violation shows base units, or accounts.
 """
 
 import ibis
@@ -33,7 +34,16 @@ def violations(history: b.History) -> ir.Table:
     paid = paid.mutate(
         curation=b.share(paid.amount, rules.CURATION), harmed=b.share(paid.amount, rules.HARMED)
     )
-    keep = ["block_number", "tx_hash", "log_index", "at"]
+    paid = b.matched(
+        paid,
+        history("record_registry", "record_registered"),
+        {"record": "record"},
+        owner="owner",
+        custodian_number="custodian",
+    )
+    institutions = history("record_registry", "institution_changed")
+    paid = b.as_of(paid, institutions, {"custodian_number": "number"}, custodian_account="account")
+    keep = b.PLACE
     moves = b.stack(
         paid.select(*keep, left_=b.dec(ibis.null("int64")), change=b.dec(paid.kept)),
         compensated.select(
@@ -66,6 +76,16 @@ def violations(history: b.History) -> ir.Table:
             "who contributes for which licence",
             expected=paid.buyer,
             found=paid.licensee,
+            **shown,
+        ),
+        b.unequal(
+            paid, "whom a contribution credits as patient", paid.owner, paid.patient, **shown
+        ),
+        b.unequal(
+            paid,
+            "whom a contribution credits as custodian",
+            paid.custodian_account,
+            paid.custodian,
             **shown,
         ),
         b.unequal(told, "what the fund keeps", told.due, told.left_),

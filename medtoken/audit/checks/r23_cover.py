@@ -1,10 +1,12 @@
 """R23: a premium covers 40 times as much, and a claim pays what cover and pool have left, once.
 
 Events: PremiumPaid, ClaimMade, ClaimDecided, Withdrawn, ParameterChanged of the breach cover,
-Transfer of DUT. The breach lies in the policy's term; of what was granted, at most what was
-claimed, a claim is paid what is left of 40 premiums and of the pool, to the base unit; the pool is
-all premiums less all payments; nobody withdraws more than was credited; and DUT comes and goes as
-these say. A violation shows base units, or unix seconds.
+InstitutionChanged, Transfer of DUT. A premium comes from the account that its custodian has then,
+and a claim is credited to the one that it has when it is decided. The breach lies in the policy's
+term; of what was granted, at most what was claimed, a claim is paid what is left of 40 premiums and
+of the pool, to the base unit; the pool is all premiums less all payments; nobody withdraws more
+than was credited; and DUT comes and goes as these say. A violation shows base units, unix seconds,
+or accounts.
 """
 
 import ibis
@@ -27,18 +29,33 @@ def violations(history: b.History) -> ir.Table:
         for event in ("premium_paid", "claim_made", "claim_decided", "withdrawn")
     )
     premiums = b.as_of(premiums, history(cover, "parameter_changed"), term="current")
+    institutions = history("record_registry", "institution_changed")
+    premiums = b.as_of(premiums, institutions, {"custodian": "number"}, own="account")
     premiums = premiums.mutate(
         most=b.dec(b.dec(premiums.premium) * rules.COVER),
         due=premiums.block_time + premiums.term.cast("int64"),
     )
     made = b.as_of(
-        made, premiums, {"policy": "policy"}, since="block_time", until="until", covered="most"
+        made,
+        premiums,
+        {"policy": "policy"},
+        since="block_time",
+        until="until",
+        covered="most",
+        custodian="custodian",
     )
     decided = b.as_of(
-        decided, made, {"claim": "claim"}, asked="given_amount", of="policy", covered="covered"
+        decided,
+        made,
+        {"claim": "claim"},
+        asked="given_amount",
+        of="policy",
+        covered="covered",
+        custodian="custodian",
     )
+    decided = b.as_of(decided, institutions, {"custodian": "number"}, own="account")
     decided = decided.mutate(again=b.number(decided, decided.claim))
-    keep = ["block_number", "tx_hash", "log_index", "at"]
+    keep = b.PLACE
     moves = b.stack(
         premiums.select(*keep, pool="pool", change=b.dec(premiums.premium)),
         decided.select(*keep, pool="pool", change=b.dec(0) - b.dec(decided.paid)),
@@ -90,6 +107,8 @@ def violations(history: b.History) -> ir.Table:
             found=decided.granted,
             **shown,
         ),
+        b.unequal(premiums, "who pays a premium", premiums.own, premiums.payer, **_of(premiums)),
+        b.unequal(decided, "whom a claim is credited to", decided.own, decided.account, **shown),
         b.unequal(decided, "paid of a claim", decided.due, b.dec(decided.paid), **shown),
         b.unequal(moves, "the pool", moves.after, b.dec(moves.pool)),
         p.covered(

@@ -73,7 +73,7 @@ def _donations(history: b.History) -> list[ir.Table]:
     rewards = "rewards"
     rows, funded = (history(rewards, event) for event in ("donation_directed", "budget_funded"))
     changes = history(rewards, "parameter_changed")
-    own = changes.filter(b.hexed(changes.name_hash) == "0x" + keccak(text="donation").hex())
+    own = changes.filter(changes.name_hash == b.raw("0x" + keccak(text="donation").hex()))
     rows = b.as_of(rows, own, due="current")
     listed = history(rewards, "beneficiary_changed")
     rows = b.as_of(rows, listed, {"recipient": "recipient"}, listed="listed")

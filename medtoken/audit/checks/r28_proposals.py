@@ -1,11 +1,13 @@
 """R28: votes weigh what their voters held before the proposal, and only what they carried is queued.
 
 Events: ProposalCreated, ProposalObjected, ProposalCanceled, VoteCast, VoteCastWithParams, ProposalQueued,
-SeatSet, ContributionDivisorSet, QuorumShareSet of the governor; DelegateVotesChanged and Transfer of DCT
-and GT. As of the second before a proposal: a vote is 1.5 x GT + 0.5 x DCT / divisor, once, between gate
-and end; more than 60 % of those who took a side and the quorum of all votes carry. Objections weigh their
-chambers' 40, 40 and 20 %, come before the gate closes, and over one half reject at once. A violation shows
-base units, bps, or unix seconds.
+SeatSet, ContributionDivisorSet, QuorumShareSet of the governor; CallScheduled, RoleGranted, RoleRevoked
+of the timelock; DelegateVotesChanged and Transfer of DCT and GT. As of the second before a proposal: a
+vote is 1.5 x GT + 0.5 x DCT / divisor, once, between gate and end; more than 60 % of those who took a
+side and the quorum of all votes carry. Objections weigh their chambers' 40, 40 and 20 %, come before the
+gate closes, and over one half reject at once. What is queued schedules the proposal's own calls, to run
+when it says; once the governor alone proposes to the timelock, nothing else is scheduled. A violation
+shows base units, bps, unix seconds, or calls.
 """
 
 from typing import Any
@@ -15,6 +17,7 @@ import ibis.expr.types as ir
 
 from medtoken.audit import rules
 from medtoken.audit.checks import _base as b
+from medtoken.deploy.roles import PROPOSER
 
 RULE = "R28"
 INVARIANT = None
@@ -25,7 +28,7 @@ _TOKENS = ("governance_token", "contribution_token")
 
 def violations(history: b.History) -> ir.Table:
     """Votes and objections of another weight, and proposals that went on without being carried."""
-    return b.stack(*_votes(history), *_queued(history), *_objections(history))
+    return b.stack(*_votes(history), *_queued(history), *_objections(history), *_scheduled(history))
 
 
 def _known(history: b.History, rows: ir.Table) -> ir.Table:
@@ -179,6 +182,72 @@ def _objections(history: b.History) -> list[ir.Table]:
             **shown,
         ),
     ]
+
+
+def _scheduled(history: b.History) -> list[ir.Table]:
+    """A queued proposal's calls against those that the timelock was given in its transaction."""
+    queued = history(_GOVERNOR, "proposal_queued")
+    made = history(_GOVERNOR, "proposal_created")
+    calls = queued.select(*b.PLACE, "proposal_id", "eta_seconds")
+    for name, column in (("target", "targets"), ("value", "values"), ("data", "calldatas")):
+        one = made.select("proposal_id", _one=column).unnest("_one", offset="place")
+        if name == "target":
+            rows = one.select("proposal_id", "place", target="_one")
+            calls = calls.join(rows, "proposal_id")
+        else:
+            keys = {"proposal_id": "proposal_id", "place": "place"}
+            calls = b.matched(calls, one, keys, **{name: "_one"})
+    scheduled = history("timelock_controller", "call_scheduled")
+    # Wei by their lowest 60 bits: the one event tells words, the other a number.
+    calls = calls.mutate(wei=b.low_bits(calls["value"]))
+    scheduled = scheduled.mutate(
+        runs=scheduled.block_time + scheduled.delay.cast("int64"), wei=b.bits(scheduled["value"])
+    )
+    same = {name: name for name in ("tx_hash", "target", "wei", "data")}
+    found = b.matched(calls, scheduled, same | {"place": "index"}, runs="runs")
+    none = ibis.literal("such a call")
+    parts = [
+        b.broken(
+            found,
+            found.runs == found.eta_seconds,
+            "a call of a queued proposal was not scheduled, or for another time",
+            subject=found.proposal_id,
+            parties=[found.target],
+            expected=found.eta_seconds,
+            found=found.runs,
+        )
+    ]
+    if not history.has("MedGovernor"):
+        return parts
+    rows = scheduled
+    proposer = b.raw("0x" + PROPOSER.hex())
+    steps = b.stack(
+        *(
+            changes.filter(changes.role == proposer).select("at", "account", step=b.dec(step))
+            for changes, step in (
+                (history("timelock_controller", "role_granted"), 1),
+                (history("timelock_controller", "role_revoked"), -1),
+            )
+        )
+    )
+    own = steps.filter(steps.account == b.raw(history.address("MedGovernor")))
+    rows = b.standing_sum(rows, steps, steps.step, "proposers")
+    rows = b.standing_sum(rows, own, own.step, "governors")
+    rows = rows.filter(((rows.proposers == 1) & (rows.governors == 1)).fill_null(False))
+    told = calls.select(*same, "place", voted=ibis.literal(True)).distinct()
+    rows = b.matched(rows, told, same | {"index": "place"}, voted="voted")
+    parts.append(
+        b.broken(
+            rows,
+            rows.voted,
+            "a call was scheduled that no queued proposal has",
+            subject=rows.id,
+            parties=[rows.target],
+            expected=none,
+            found="none",
+        )
+    )
+    return parts
 
 
 # Weights are as of a time and not of a place: a proposal's is odd, a change's even.

@@ -2,7 +2,8 @@
 
 Events: PauseChanged of the market, the royalty vault, the disputes, the breach cover and the
 compensation fund; Deposited, LicenceBought, LicenceToppedUp, RoyaltyPaid, OptionGranted,
-ChallengeOpened, PremiumPaid, ContributionPaid. A violation shows what came in, base units.
+ChallengeOpened, StakeChanged, PremiumPaid, ContributionPaid. A stake comes in where it grows. A
+violation shows what came in, base units.
 """
 
 import ibis
@@ -16,7 +17,7 @@ TITLE = "Nothing comes in while paused"
 _IN = {
     "data_market": {"deposited": "amount", "licence_bought": "paid", "licence_topped_up": "paid"},
     "royalty_vault": {"royalty_paid": "amount", "option_granted": "amount"},
-    "quality_disputes": {"challenge_opened": "bond"},
+    "quality_disputes": {"challenge_opened": "bond", "stake_changed": "more"},
     "breach_cover": {"premium_paid": "premium"},
     "compensation_fund": {"contribution_paid": "amount"},
 }
@@ -30,6 +31,9 @@ def violations(history: b.History) -> ir.Table:
         parts = []
         for event, amount in events.items():
             rows = history(contract, event)
+            if event == "stake_changed":
+                rows = rows.mutate(more=b.dec(rows.current) - b.dec(rows.previous))
+                rows = rows.filter(rows.more > 0)
             what = ibis.literal(event.replace("_", " "))
             parts.append(rows.select(*keep, amount=b.dec(rows[amount]), what=what))
         rows = b.as_of(b.stack(*parts), history(contract, "pause_changed"), paused="paused")

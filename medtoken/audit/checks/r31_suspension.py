@@ -26,6 +26,7 @@ def violations(history: b.History) -> ir.Table:
     )
     rows = used.select(*keep, "licence").union(more.select(*keep, "licence"))
     changes = history(market, "licence_suspended")
+    rows = rows.semi_join(changes, "licence")
     rows = b.as_of(rows, changes, {"licence": "licence"}, suspended="suspended")
     more = m.of_licence(history, more)
     buys = bought.select(*keep, "licensee").union(more.select(*keep, "licensee"))

@@ -44,7 +44,7 @@ class Bench:
 
     def run(self, name: str) -> list[Row]:
         if name not in self._queries:
-            rows = ALL[name].rows(self._history).select(*COLUMNS)
+            rows = ALL[name].rows(self._history).select(*COLUMNS).order_by(list(COLUMNS))
             self._queries[name] = str(self._backend.compile(rows))
         found = self._backend.con.execute(self._queries[name]).fetchall()
         return [dict(zip(COLUMNS, row, strict=True)) for row in found]
@@ -97,6 +97,20 @@ PLANTS: list[Plant] = [
     ),
     ("r22_compensation", "compensation_fund_contribution_paid", 1, {"kept": more(1)}, "is kept of"),
     ("r22_compensation", "compensation_fund_contribution_paid", 0, {"licensee": OTHER}, "who cont"),
+    (
+        "r22_compensation",
+        "compensation_fund_contribution_paid",
+        0,
+        {"patient": OTHER},
+        "as patient",
+    ),
+    (
+        "r22_compensation",
+        "compensation_fund_contribution_paid",
+        0,
+        {"custodian": OTHER},
+        "as custodian",
+    ),
     ("r22_compensation", "compensation_fund_compensated", 0, {"left_": more(1)}, "the fund keeps"),
     ("r22_compensation", "compensation_fund_withdrawn", 0, {"amount": more(10**24)}, "credit of"),
     (
@@ -124,6 +138,8 @@ PLANTS: list[Plant] = [
     ("r10_tier", "passkeys_licence_approved", 4, {"patient": OTHER}, "passkey did not approve"),
     ("r23_cover", "breach_cover_premium_paid", 0, {"cover": more(1)}, "the cover of"),
     ("r23_cover", "breach_cover_premium_paid", 1, {"until": more(1)}, "the end of a policy"),
+    ("r23_cover", "breach_cover_premium_paid", 0, {"payer": OTHER}, "who pays a premium"),
+    ("r23_cover", "breach_cover_claim_decided", 1, {"account": OTHER}, "a claim is credited to"),
     ("r23_cover", "breach_cover_claim_made", 0, {"given_occurred": more(10**9)}, "outside the"),
     ("r23_cover", "breach_cover_claim_decided", 1, {"paid": more(1)}, "paid of a claim"),
     ("r23_cover", "breach_cover_claim_decided", 2, {"granted": more(10**20)}, "against what was"),
@@ -333,6 +349,27 @@ PLANTS: list[Plant] = [
     ),
     ("r28_proposals", "med_governor_proposal_canceled", 0, {"tx_hash": WORD}, "was not rejected"),
     (
+        "r28_proposals",
+        "timelock_controller_call_scheduled",
+        -1,
+        {"target": OTHER},
+        "was not scheduled",
+    ),
+    (
+        "r28_proposals",
+        "timelock_controller_call_scheduled",
+        -1,
+        {"delay": more(1)},
+        "for another time",
+    ),
+    (
+        "r28_proposals",
+        "timelock_controller_call_scheduled",
+        -1,
+        {"tx_hash": WORD},
+        "that no queued proposal has",
+    ),
+    (
         "r29_roles",
         "timelock_controller_role_granted",
         -1,
@@ -422,6 +459,7 @@ _SUMS = (
     "credit of",
     "DUT that",
     "minted for",
+    "for another time",
 )
 
 
@@ -439,6 +477,19 @@ def test_money_that_came_while_the_market_was_paused(bench: Bench) -> None:
     hit = next(row for row in found if row["block"] == first["block_number"])
     assert hit["found"] == str(first["paid"])
     assert hit["subject"] == "licence bought"
+
+
+def test_a_stake_that_came_while_the_disputes_were_paused(bench: Bench) -> None:
+    """R29: what is staked is money in; what is taken back of a stake is not."""
+    stakes = bench.rows("quality_disputes_stake_changed")
+    grown = next(row for row in stakes if row["current"] > row["previous"])
+    pause = {"paused": True, "block_number": 0, "log_index": 9}
+    rows = bench.rows("quality_disputes_pause_changed") or bench.rows("data_market_pause_changed")
+    found = bench.planted("r29_pause", "quality_disputes_pause_changed", [rows[0] | pause])
+    hit = [row for row in found if row["subject"] == "stake changed"]
+    assert hit[0]["block"] == grown["block_number"]
+    assert hit[0]["found"] == str(grown["current"] - grown["previous"])
+    assert len(hit) == sum(row["current"] > row["previous"] for row in stakes)
 
 
 def test_a_use_after_the_consent_was_revoked(bench: Bench) -> None:
