@@ -15,7 +15,8 @@ from medtoken.deploy.plan import Create, Step
 
 
 @cache
-def _measured() -> dict[str, int]:
+def measured() -> dict[str, int]:
+    """Gas of each kind of transaction."""
     text = files("medtoken.deploy").joinpath("gas.json").read_text(encoding="utf-8")
     found: dict[str, int] = json.loads(text)
     return found
@@ -30,4 +31,4 @@ def kinds(step: Step) -> list[str]:
 
 def gas_of(steps: Sequence[Step]) -> int:
     """Gas of all transactions of some steps together."""
-    return sum(_measured()[kind] for step in steps for kind in kinds(step))
+    return sum(measured()[kind] for step in steps for kind in kinds(step))

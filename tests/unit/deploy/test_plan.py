@@ -14,6 +14,7 @@ from eth_utils import to_checksum_address
 from support.world import DAY, DUT, ZERO, Actor
 
 from medtoken.chain.abi import abi
+from medtoken.deploy.cost import gas_of, kinds, measured
 from medtoken.deploy.plan import (
     FACTORS,
     PEOPLE,
@@ -204,6 +205,17 @@ def test_a_file_that_builds_on_nothing_or_names_nobody_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=r"^the parameters .* cannot be read"):
         load_params(_written(tmp_path, text), operator=None, platform=PLATFORM, people={})
+
+
+@pytest.mark.parametrize("operator", [str(OPERATOR), None])
+def test_the_gas_of_every_step_was_measured(operator: str | None) -> None:
+    params = load_params(
+        "devnet", operator=operator, platform=PLATFORM, people=dict.fromkeys(PEOPLE, OPERATOR)
+    )
+    steps = build_plan(params, DEPLOYER)
+    missing = {kind for step in steps for kind in kinds(step)} - measured().keys()
+    assert not missing, "run `make deploy-gas`"
+    assert gas_of(steps) == sum(gas_of([step]) for step in steps) > 50_000_000
 
 
 def test_every_parameter_that_ships_carries_its_reason() -> None:
