@@ -49,7 +49,7 @@ def credibility_page(body: Figures) -> str:
     if licensee is None and institution is None:
         verdict, lede = "Unknown here", "No licence and no accreditation names this account."
     elif named:
-        verdict = f"{len(named)} exception{'s' if len(named) != 1 else ''} name this account"
+        verdict = f"{_counted(len(named))} name{'s' if len(named) == 1 else ''} this account"
         lede = "Each is below, with its block and its numbers."
     else:
         verdict, lede = "Nothing held against it", "No check that names this account was broken."
@@ -111,6 +111,10 @@ def _short(text: str) -> str:
     return f"{text[:8]}…{text[-4:]}" if text.startswith("0x") and len(text) > 16 else text
 
 
+def _counted(exceptions: int) -> str:
+    return f"{exceptions:,} exception{'s' if exceptions != 1 else ''}"
+
+
 def _found(body: Figures) -> list[Figures]:
     return [violation for check in body["checks"] for violation in check["violations"]]
 
@@ -122,9 +126,8 @@ def _verdict(body: Figures) -> tuple[str, str]:
             "Every rule held",
             f"{checks} checks over {body['events']:,} events found no exception.",
         )
-    word = "exception" if count == 1 else "exceptions"
     broken = sorted({v["rule"] for v in _found(body)}, key=lambda rule: int(rule[1:]))
-    return f"{count} {word}", f"Broken: {', '.join(broken)}. Each is listed below with its numbers."
+    return _counted(count), f"Broken: {', '.join(broken)}. Each is listed below with its numbers."
 
 
 # ------------------------------------------------------------------ drawings
@@ -133,7 +136,8 @@ def _verdict(body: Figures) -> tuple[str, str]:
 def _svg(title: str, text: str, wide: int, high: int, inside: str) -> str:
     name = "d" + "".join(c for c in title.lower() if c.isalnum())
     return (
-        f'<figure><div class="draw"><svg viewBox="0 0 {wide} {high}" role="img" '
+        f'<figure><div class="draw" tabindex="0" role="region" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {wide} {high}" role="img" '
         f'aria-labelledby="{name} {name}x"><title id="{name}">{escape(title)}</title>'
         f'<desc id="{name}x">{escape(text)}</desc>{inside}</svg></div>'
         f"<figcaption>{escape(text)}</figcaption></figure>"
@@ -232,7 +236,7 @@ def _timeline(consents: Figures, now: int) -> str:
         return "<p>No consent was granted yet.</p>"
     rows = sum(1 + min(len(c["licences"]), 4) for c in shown)
     step, left, right = 15, 150, _WIDE - 20
-    high = 46 + rows * step + len(shown) * 8
+    high = 58 + rows * step + len(shown) * 8
     begin = min(c["granted"] for c in shown)
     end = max(now, *(min(c["expiry"], now + 365 * 86_400) for c in shown))
     span = max(end - begin, 1)
@@ -261,9 +265,12 @@ def _timeline(consents: Figures, now: int) -> str:
             )
             y += step
         y += 8
+    # The first day below, so that no two days lie over each other; today inside the drawing.
+    side = "start" if x(now) < left + 60 else "end" if x(now) > right - 60 else "middle"
     shapes.append(
-        f'<path class="axis" d="M{x(now)} 22V{high - 14}"/><text x="{x(now)}" y="16" text-anchor="middle">'
-        f'{_day(now)}</text><text x="{left}" y="16">{_day(begin)}</text>'
+        f'<path class="axis" d="M{x(now)} 22V{high - 14}"/><text x="{x(now)}" y="16" text-anchor="{side}">'
+        f'{_day(now)}</text><text x="{left}" y="{high - 2}">{_day(begin)}</text>'
+        f'<text x="{right}" y="{high - 2}" text-anchor="end">{_day(end)}</text>'
     )
     text = (
         f"{len(shown)} of {consents['total']} consents, those with the most licences (up to four of each, "
@@ -335,7 +342,7 @@ def _exceptions(found: Sequence[Figures]) -> str:
         for v in found
     ]
     heads = ("rule", "block", "transaction", "what", "parties", "expected", "found")
-    return _table(f"{len(found)} exceptions", heads, rows, "exceptions")
+    return _table(_counted(len(found)), heads, rows, "exceptions")
 
 
 def _checks(checks: Sequence[Figures]) -> str:
@@ -345,7 +352,7 @@ def _checks(checks: Sequence[Figures]) -> str:
             escape(check["title"]),
             '<span class="good">holds</span>'
             if check["holds"]
-            else f'<strong class="bad">{len(check["violations"])} exceptions</strong>',
+            else f'<strong class="bad">{_counted(len(check["violations"]))}</strong>',
         )
         for check in checks
     ]
