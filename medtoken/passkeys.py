@@ -9,16 +9,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cryptography.exceptions import InvalidSignature as InvalidKeySignature
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from medtoken.errors import BadInput
+from medtoken.errors import BadInput, InvalidSignature
 
 # The order of P-256: a signature is valid with s and with the order less s; the chain takes the low one.
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _MOST_DATA, _MOST_CLIENT = 512, 1024  # bytes that the contract takes
+_LEAST_DATA, _PRESENT_AND_VERIFIED = 37, 5
 _CLIENT_START = b'{"type":"webauthn.get","challenge":"'
 
 
@@ -62,6 +68,24 @@ class Assertion:
     s: bytes
     authenticatorData: bytes  # noqa: N815  the ABI's name
     clientData: bytes  # noqa: N815
+
+    def check(self, passkey: Passkey, challenge: bytes) -> None:
+        """Refuse, before gas is spent, what the chain would refuse. Raises InvalidSignature."""
+        data = self.authenticatorData
+        if len(data) < _LEAST_DATA or data[:32] != passkey.relyingParty:
+            raise InvalidSignature("The passkey is for another site.")
+        if data[32] & _PRESENT_AND_VERIFIED != _PRESENT_AND_VERIFIED:
+            raise InvalidSignature("The passkey's user was not verified by a finger, face or PIN.")
+        if not self.clientData.startswith(_CLIENT_START + encoded(challenge).encode() + b'"'):
+            raise InvalidSignature("The passkey answered another question.")
+        x, y = (int.from_bytes(part) for part in (passkey.x, passkey.y))
+        r, s = (int.from_bytes(part) for part in (self.r, self.s))
+        signed = data + hashlib.sha256(self.clientData).digest()
+        try:
+            key = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+            key.verify(encode_dss_signature(r, s), signed, ec.ECDSA(hashes.SHA256()))
+        except (ValueError, InvalidKeySignature):
+            raise InvalidSignature("The passkey's signature is not valid.") from None
 
     @classmethod
     def of(cls, authenticator_data: bytes, client_data: bytes, signature: bytes) -> Assertion:

@@ -39,6 +39,15 @@ FUNCTIONS = {
         "rates_word",
         "buy_licence",
     ),
+    "Passkeys": (
+        "change_passkey",
+        "cancel_change",
+        "approve",
+        "request",
+        "passkey_of",
+        "state_word",
+        "approved_until",
+    ),
 }
 
 

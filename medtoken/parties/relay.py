@@ -7,8 +7,17 @@ from typing import Any
 
 from medtoken.chain.contracts import Purse, Suite
 from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.passkeys import Passkeys
 from medtoken.errors import InvalidSignature
-from medtoken.messages import Consent, Revocation, Withdrawal
+from medtoken.messages import (
+    Consent,
+    LicenceApproval,
+    PasskeyCancellation,
+    PasskeyChange,
+    Revocation,
+    Withdrawal,
+)
+from medtoken.passkeys import Assertion
 
 
 class Relay:
@@ -18,6 +27,7 @@ class Relay:
         """The wallet pays for gas."""
         self._suite = suite
         self._wallet = wallet
+        self._passkeys = Passkeys(suite.node, suite.deployment)
 
     def grant(self, consent: Consent, signature: bytes, *, key: str | None = None) -> bytes:
         """Bring a consent; returns its id. Bringing one that is live already changes nothing.
@@ -80,6 +90,24 @@ class Relay:
             key=key,
         )
         return purse.events(receipt.logs, "Withdrawn")[0].args
+
+    def change_passkey(
+        self, message: PasskeyChange, signature: bytes, *, key: str | None = None
+    ) -> None:
+        """Bring a change of a patient's passkey (R10)."""
+        self._passkeys.change(self._wallet, message, signature, key=key)
+
+    def cancel_passkey(
+        self, message: PasskeyCancellation, signature: bytes, *, key: str | None = None
+    ) -> None:
+        """Bring the cancellation of such a change."""
+        self._passkeys.cancel(self._wallet, message.patient, signature, key=key)
+
+    def approve(
+        self, message: LicenceApproval, assertion: Assertion, *, key: str | None = None
+    ) -> None:
+        """Bring what a patient's passkey approved."""
+        self._passkeys.approve(self._wallet, message, assertion, key=key)
 
     def withdraw_many(
         self,

@@ -8,18 +8,27 @@ from dataclasses import dataclass
 
 from medtoken import vocabulary
 from medtoken.audit import rules
-from medtoken.audit.books.market import Licence
+from medtoken.audit.books.market import Licence, Ref
+from medtoken.audit.books.passkeys import Approved
 from medtoken.audit.books.registry import Record
 from medtoken.audit.books.rewards import FEEDBACK, IDEA, RECORD, REFERRAL, STREAK, USE
 from medtoken.audit.source import BlockHead
 from medtoken.bodies import hexed
-from medtoken.chain.words import CreditWord, EarningsWord, LicenceWord, LicenseeWord, RatesWord
+from medtoken.chain.words import (
+    CreditWord,
+    EarningsWord,
+    LicenceWord,
+    LicenseeWord,
+    PasskeyState,
+    RatesWord,
+)
 from medtoken.errors import BadInput
 from medtoken.ipfs import CID, Codec
-from medtoken.messages import Consent
+from medtoken.messages import Consent, LicenceApproval
+from medtoken.passkeys import Passkey
 from medtoken.service import books, wire
 from medtoken.service.books import MarketBooks
-from medtoken.vocabulary import AUCTION_ONLY, Form
+from medtoken.vocabulary import AUCTION_ONLY, Form, Tier
 
 DAY = 86_400
 NEAR = 9_000  # bps of its units at which a licence is near its limit
@@ -376,6 +385,102 @@ class Answers:
         """A record's sensitivity. Raises BadInput for an unknown one."""
         return self._record(record).facts.tier
 
+    # ------------------------------------------------------------------ passkeys (R10)
+
+    def passkeys(self, patient: str) -> wire.Passkeys:
+        """A patient's passkey, and what may be asked of it now."""
+        book = self._ledger.passkeys
+        state = book.states.get(patient, PasskeyState())
+        current, change = (book.passkeys.get(patient), book.changes.get(patient))
+        since = state.since
+        if since and since <= self.now:
+            current, change, since = change, None, 0
+        open_now = [
+            one
+            for consent in self._books.consents_of.get(patient, [])
+            for one in self._books.asked_under.get(consent, [])
+            if self._open(one)
+        ]
+        open_now.sort(key=lambda one: one.at.block)
+        return wire.Passkeys(
+            block=self.block,
+            account=patient,
+            passkey=_passkey(current),
+            change=_passkey(change) if since else None,
+            since=since,
+            nonce=state.nonce,
+            delay=book.delay,
+            requests=[self._request(one) for one in reversed(open_now[-_STEPS:])],
+        )
+
+    def requests(self, licensee: str) -> wire.Requests:
+        """What a licensee has asked for and can still buy once it is approved."""
+        asked = [one for one in self._books.asked_by.get(licensee, []) if self._open(one)]
+        listed = [self._request(one) for one in reversed(asked[-_STEPS:])]
+        return wire.Requests(self.block, licensee, listed)
+
+    def was_asked(self, approval: LicenceApproval) -> bool:
+        """Whether a licensee asked the consent's patient for exactly this, and could buy it now."""
+        return self.patient_of(approval.consent) == approval.patient and any(
+            one.licensee == approval.licensee
+            and all(getattr(approval, name) == value for name, value in one.order.items())
+            and self._open(one)
+            for one in self._books.asked_under.get(approval.consent, [])
+        )
+
+    def passkey_of(self, patient: str) -> Passkey | None:
+        """The passkey that counts now."""
+        found = self.passkeys(patient).passkey
+        if found is None:
+            return None
+        return Passkey(*(bytes.fromhex(p[2:]) for p in (found.x, found.y, found.relying_party)))
+
+    def _open(self, one: books.Asked) -> bool:
+        """Whether the market would let it be bought if the patient approved."""
+        found, order = self._market.consents.get(one.consent), one.order
+        ref = Ref(one.consent, order["record"], one.licensee, order["salt"])
+        if found is None or found.terms is None or ref.id in self._market.licences:
+            return False
+        terms = found.terms
+        standing = self._market.licensees.get(one.licensee, LicenseeWord())
+        # That a record belongs to a set is proven when it is bought.
+        one_record = self.owner_of(terms.records) is not None
+        return (
+            (not one_record or order["record"] == terms.records)
+            and terms.tier >= Tier.HIGHLY_SENSITIVE
+            and not found.word.revoked_at
+            and self.now < order["end"] <= terms.expiry
+            and order["agreement"] == self._market.agreement
+            and self.owner_of(order["record"]) == terms.patient
+            and self._market.covers(terms, standing)
+            and not self._market.is_frozen(one.licensee)
+            and rules.permits(terms.purposes, terms.diseases, order["purposes"], order["diseases"])
+        )
+
+    def _request(self, one: books.Asked) -> wire.Request:
+        patient = self.patient_of(one.consent) or ""
+        key = Approved(patient, one.consent, one.licensee, one.order, 0).key
+        approved = self._ledger.passkeys.approvals.get(key)
+        until = approved.deadline if approved and approved.deadline >= self.now else None
+        standing = self._market.licensees.get(one.licensee, LicenseeWord())
+        return wire.Request(
+            at=_moment(one.at),
+            consent=hexed(one.consent),
+            patient=patient,
+            licensee=one.licensee,
+            who=_who(one.licensee, standing),
+            purposes=vocabulary.duo_names(one.order["purposes"]),
+            order={
+                name: hexed(value)
+                if isinstance(value, bytes)
+                else value
+                if isinstance(value, bool)
+                else str(value)
+                for name, value in one.order.items()
+            },
+            approved_until=until,
+        )
+
     def owns_any(self, patient: str) -> bool:
         """Whether somebody owns a record at all."""
         return bool(self._books.records_of.get(patient))
@@ -451,6 +556,7 @@ class Answers:
             floor=str(terms.floorPrice),
             expiry=terms.expiry,
             auction_only=bool(terms.licensees & AUCTION_ONLY),
+            tier=terms.tier,
         )
 
     def _why_not(
@@ -480,7 +586,6 @@ class Answers:
             (not self._market.is_frozen(account), "Your account is frozen."),
             (not terms.licensees & AUCTION_ONLY, "The patient sells by auction only."),
             (facts.tier <= terms.tier, "The record is more sensitive than the consent covers."),
-            (terms.tier < 3, "Each licence of highly sensitive data needs the patient's passkey."),
         ):
             if not holds:
                 return sentence
@@ -604,6 +709,10 @@ def _who(account: str, word: LicenseeWord) -> wire.Who:
 def _badge(badge: int, donated: bool) -> wire.Badge:
     board, period, rank = badge >> 128, badge >> 64 & 2**64 - 1, badge & 2**64 - 1
     return wire.Badge(str(badge), bool(board % 2), period, rank, donated)
+
+
+def _passkey(found: tuple[bytes, bytes, bytes] | None) -> wire.Passkey | None:
+    return wire.Passkey(*(hexed(part) for part in found)) if found and any(found[2]) else None
 
 
 def _moment(at: books.Moment) -> wire.Moment:

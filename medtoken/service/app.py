@@ -373,6 +373,29 @@ class Service:
         paid = await self._relayed(lambda relay, answers: relay.withdraw(signed, answers))
         return _json(wire.Paid(str(paid["account"]), str(paid["to"]), str(paid["amount"])))
 
+    async def _passkeys(self, request: Request) -> Response:
+        who = _account(request)
+        return _json(await self._read(lambda a: a.passkeys(who)))
+
+    async def _requests(self, request: Request) -> Response:
+        who = _account(request)
+        return _json(await self._read(lambda a: a.requests(who)))
+
+    async def _relay_passkey(self, request: Request) -> Response:
+        signed = await self._body(request, wire.SignedPasskey)
+        done = await self._relayed(lambda relay, answers: relay.change_passkey(signed, answers))
+        return _json(wire.Carried(done))
+
+    async def _relay_cancellation(self, request: Request) -> Response:
+        signed = await self._body(request, wire.SignedPasskey)
+        done = await self._relayed(lambda relay, answers: relay.cancel_passkey(signed, answers))
+        return _json(wire.Carried(done))
+
+    async def _relay_approval(self, request: Request) -> Response:
+        signed = await self._body(request, wire.ApprovedLicence)
+        done = await self._relayed(lambda relay, answers: relay.approve(signed, answers))
+        return _json(wire.Carried(done))
+
 
 _KINDS = ("text/html", "text/css", "text/javascript", "application/javascript", "image/svg+xml")
 _ACCOUNT = (("account", "path", "an address"),)
@@ -425,6 +448,16 @@ ENDPOINTS = (
              "Bring a signed revocation", wire.SignedRevocation, wire.Revoked),
     Endpoint("POST", "/v1/relay/withdrawals", Service._relay_withdrawal,
              "Bring a signed withdrawal", wire.SignedWithdrawal, wire.Paid),
+    Endpoint("GET", "/v1/patients/{account}/passkey", Service._passkeys,
+             "A patient's passkey, and what licensees ask of it", None, wire.Passkeys, _ACCOUNT),
+    Endpoint("GET", "/v1/licensees/{account}/requests", Service._requests,
+             "What a licensee asked patients to approve", None, wire.Requests, _ACCOUNT),
+    Endpoint("POST", "/v1/relay/passkeys", Service._relay_passkey,
+             "Bring a signed change of a passkey", wire.SignedPasskey, wire.Carried),
+    Endpoint("POST", "/v1/relay/passkey-cancellations", Service._relay_cancellation,
+             "Bring a signed cancellation of such a change", wire.SignedPasskey, wire.Carried),
+    Endpoint("POST", "/v1/relay/approvals", Service._relay_approval,
+             "Bring what a patient's passkey approved", wire.ApprovedLicence, wire.Carried),
 )  # fmt: skip
 
 

@@ -76,6 +76,16 @@ class Points:
     points: int
 
 
+@dataclass(frozen=True)
+class Asked:
+    """What a licensee asked a patient to approve by passkey (R10)."""
+
+    at: Moment
+    consent: bytes
+    licensee: str
+    order: dict[str, Any]
+
+
 class MarketBooks:
     """The ledger and what happened, fed with the same events in the same order."""
 
@@ -99,6 +109,9 @@ class MarketBooks:
         self.payouts: defaultdict[str, list[Payout]] = defaultdict(list)
         self.outcomes: defaultdict[bytes, list[Outcome]] = defaultdict(list)  # record
         self.points: defaultdict[str, list[Points]] = defaultdict(list)  # as a patient
+        # what licensees asked patients to approve (R10)
+        self.asked_under: defaultdict[bytes, list[Asked]] = defaultdict(list)  # consent
+        self.asked_by: defaultdict[str, list[Asked]] = defaultdict(list)  # licensee
         self._reported: dict[int, tuple[int, bytes]] = {}
 
     def apply(self, event: Event) -> None:
@@ -146,6 +159,12 @@ class MarketBooks:
         happening = Happening(self._at(event), event.event, event.args)
         self.happened[event.args["licence"]].append(happening)
 
+    def _asked(self, event: Event) -> None:
+        args = event.args
+        asked = Asked(self._at(event), args["consent"], args["licensee"], args["order"])
+        self.asked_under[asked.consent].append(asked)
+        self.asked_by[asked.licensee].append(asked)
+
     def _settled(self, event: Event) -> None:
         args, at = event.args, self._at(event)
         self._note(event)
@@ -189,6 +208,7 @@ class MarketBooks:
         ("DataMarket", "LicenceSettled"): _settled,
         ("DataMarket", "LicenceClosed"): _note,
         ("DataMarket", "Withdrawn"): _withdrawn,
+        ("Passkeys", "LicenceRequested"): _asked,
         ("Rewards", "PointsEarned"): _pointed,
         ("Rewards", "OutcomeReported"): _reported_outcome,
         ("Rewards", "RecordLed"): _led,

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import msgspec
+
 from medtoken import bodies
 from medtoken.errors import (
     BadInput,
@@ -18,7 +20,17 @@ from medtoken.errors import (
     MedtokenError,
     NotPermitted,
 )
-from medtoken.messages import Consent, Domain, Message, Revocation, Withdrawal
+from medtoken.messages import (
+    Consent,
+    Domain,
+    LicenceApproval,
+    Message,
+    PasskeyCancellation,
+    PasskeyChange,
+    Revocation,
+    Withdrawal,
+)
+from medtoken.passkeys import Assertion
 from medtoken.service import wire
 from medtoken.service.answers import Answers
 from medtoken.serving import Bucket
@@ -38,6 +50,9 @@ class Carrier(Protocol):
     def grant(self, consent: Consent, signature: bytes) -> bytes: ...  # noqa: D102
     def revoke(self, revocation: Revocation, signature: bytes) -> None: ...  # noqa: D102
     def withdraw(self, withdrawal: Withdrawal, signature: bytes) -> dict[str, Any]: ...  # noqa: D102
+    def change_passkey(self, message: PasskeyChange, signature: bytes) -> None: ...  # noqa: D102
+    def cancel_passkey(self, message: PasskeyCancellation, signature: bytes) -> None: ...  # noqa: D102
+    def approve(self, message: LicenceApproval, assertion: Assertion) -> None: ...  # noqa: D102
 
 
 class Relaying:
@@ -48,10 +63,13 @@ class Relaying:
         carrier: Carrier,
         domain: Domain,
         *,
+        passkeys: Domain,
         is_contract: Callable[[str], bool],
         an_hour: int = 20,
     ) -> None:
-        """``is_contract`` tells smart wallets, whose signature only the chain can check (ERC-1271).
+        """``passkeys`` is the domain of patients' passkeys.
+
+        ``is_contract`` tells smart wallets, whose signature only the chain can check (ERC-1271).
 
         ``an_hour`` messages are carried for one account in an hour, as many at once, and as many
         revocations besides: who has brought much can still take back. All accounts together have 50
@@ -59,6 +77,7 @@ class Relaying:
         """
         self._carrier = carrier
         self._domain = domain
+        self._passkeys = passkeys
         self._is_contract = is_contract
         self._bucket = Bucket(an_hour / _HOUR, an_hour)
         self._revocations = Bucket(an_hour / _HOUR, an_hour)
@@ -132,13 +151,72 @@ class Relaying:
 
         return bring
 
-    def _signature(self, text: str, message: Message, signer: str) -> bytes:
+    def change_passkey(self, signed: wire.SignedPasskey, answers: Answers) -> Callable[[], str]:
+        """Check a change of a passkey; returns what brings it and gives the patient."""
+        message = wire.change_of(signed.message)
+        if message.deadline < answers.now:
+            raise InvalidSignature("The deadline for bringing the signature has passed.")
+        send = lambda s: self._carrier.change_passkey(message, s)  # noqa: E731
+        return self._of_passkey(signed, message, message.nonce, answers, send)
+
+    def cancel_passkey(self, signed: wire.SignedPasskey, answers: Answers) -> Callable[[], str]:
+        """Check the cancellation of a change; returns what brings it and gives the patient."""
+        message = wire.cancellation_of(signed.message)
+        send = lambda s: self._carrier.cancel_passkey(message, s)  # noqa: E731
+        return self._of_passkey(signed, message, message.nonce, answers, send)
+
+    def _of_passkey(
+        self,
+        signed: wire.SignedPasskey,
+        message: PasskeyChange | PasskeyCancellation,
+        nonce: int,
+        answers: Answers,
+        send: Callable[[bytes], None],
+    ) -> Callable[[], str]:
+        patient = message.patient
+        if not answers.owns_any(patient):
+            raise NotPermitted("Passkeys are brought for patients of this market only.")
+        if nonce != answers.passkeys(patient).nonce:
+            raise InvalidSignature("This was signed for another state of the passkey.")
+
+        def bring() -> str:
+            signature = self._signature(signed.signature, message, patient, self._passkeys)
+            self._carry(patient, lambda: send(signature))
+            return patient
+
+        return bring
+
+    def approve(self, signed: wire.ApprovedLicence, answers: Answers) -> Callable[[], str]:
+        """Check an approval by passkey; returns what brings it and gives the patient.
+
+        Only what a licensee asked for on the chain is brought.
+        """
+        message = wire.approval_of(signed.message)
+        assertion = Assertion.of_json(msgspec.to_builtins(signed.assertion))
+        passkey = answers.passkey_of(message.patient)
+        if passkey is None:
+            raise NotPermitted("There is no passkey that could approve.")
+        if not answers.was_asked(message):
+            raise NotPermitted("Nobody who could buy it asked for this.")
+        if message.deadline < answers.now:
+            raise InvalidSignature("The deadline for bringing the approval has passed.")
+        assertion.check(passkey, message.digest(self._passkeys))
+
+        def bring() -> str:
+            self._carry(message.patient, lambda: self._carrier.approve(message, assertion))
+            return message.patient
+
+        return bring
+
+    def _signature(
+        self, text: str, message: Message, signer: str, domain: Domain | None = None
+    ) -> bytes:
         signature = bodies.unhexed(text)
         if len(signature) > 4096:
             raise InvalidSignature("The signature is longer than any that is taken.")
         if self._is_contract(signer):
             return signature  # the market asks the wallet's contract, before gas is spent
-        if message.signer(signature, self._domain) != signer:
+        if message.signer(signature, domain or self._domain) != signer:
             raise InvalidSignature(
                 "The signature is not by the account that the message names, or not for this market."
             )

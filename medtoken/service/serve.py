@@ -140,6 +140,7 @@ def service_of(
         relay = Relaying(
             Relay(Suite(sending, record), wallet),
             domain,
+            passkeys=Domain(record.chain_id, record.address("Passkeys")),
             is_contract=lambda account: bool(sending.code(account)),
             an_hour=hourly,
         )

@@ -6,6 +6,7 @@ unix seconds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -13,7 +14,15 @@ from eth_utils import is_address, to_checksum_address
 
 from medtoken.bodies import Body, hexed, word
 from medtoken.errors import BadInput
-from medtoken.messages import Consent, Message, Revocation, Withdrawal
+from medtoken.messages import (
+    Consent,
+    LicenceApproval,
+    Message,
+    PasskeyCancellation,
+    PasskeyChange,
+    Revocation,
+    Withdrawal,
+)
 
 
 class Problem(Body, frozen=True):
@@ -373,6 +382,8 @@ class Offer(Body, frozen=True):
     floor: str
     expiry: int
     auction_only: bool
+    tier: int
+    """The highest covered; under 3 the patient approves each licence by passkey first (R10)."""
 
 
 class Found(Body, frozen=True):
@@ -454,6 +465,78 @@ class SignedWithdrawal(Body, frozen=True):
     signature: str
 
 
+class Passkey(Body, frozen=True):
+    """A public key on P-256, and the SHA-256 of the host that it is for."""
+
+    x: str
+    y: str
+    relying_party: str
+
+
+class Request(Body, frozen=True):
+    """What a licensee asks a patient to approve (R10); ``order`` as the chain takes it."""
+
+    at: Moment
+    consent: str
+    patient: str
+    licensee: str
+    who: Who
+    purposes: list[str]
+    order: dict[str, str | bool]
+    approved_until: int | None
+    """Unix seconds; None where the patient has not approved it."""
+
+
+class Passkeys(Body, frozen=True):
+    """A patient's passkey, a change of it that waits, and what is asked of it."""
+
+    block: Block
+    account: str
+    passkey: Passkey | None
+    change: Passkey | None
+    since: int
+    """Unix seconds at which the change counts; zero is none. A change to None removes the passkey."""
+    nonce: int
+    delay: int
+    requests: list[Request]
+
+
+class Requests(Body, frozen=True):
+    """What a licensee has asked patients for, the newest first."""
+
+    block: Block
+    account: str
+    requests: list[Request]
+
+
+class SignedPasskey(Body, frozen=True):
+    """A change of a passkey, or its cancellation, with the signature of the patient's wallet."""
+
+    message: dict[str, str | int]
+    signature: str
+
+
+class Assertion(Body, frozen=True, rename=None):
+    """What a browser's navigator.credentials.get() answered; base64url."""
+
+    authenticatorData: str  # noqa: N815  the browser's name
+    clientDataJSON: str  # noqa: N815
+    signature: str
+
+
+class ApprovedLicence(Body, frozen=True):
+    """An approval of a licence by the patient's passkey."""
+
+    message: dict[str, str | int | bool]
+    assertion: Assertion
+
+
+class Carried(Body, frozen=True):
+    """Something of a patient's that was brought to the chain."""
+
+    account: str
+
+
 class Granted(Body, frozen=True):
     """A consent that is on the chain. ``at`` is None until the service has read its block."""
 
@@ -493,7 +576,11 @@ def amount(text: str) -> int:
 def plain(message: Message) -> dict[str, str | int]:
     """A message's fields for JSON: bytes as hex, numbers as decimal strings."""
     return {
-        name: hexed(value) if isinstance(value, bytes) else str(value)
+        name: hexed(value)
+        if isinstance(value, bytes)
+        else value
+        if isinstance(value, bool)
+        else str(value)
         for name, value in message.values().items()
     }
 
@@ -513,19 +600,38 @@ def withdrawal_of(fields: dict[str, str | int]) -> Withdrawal:
     return Withdrawal(**_fields(Withdrawal, fields))
 
 
+def change_of(fields: dict[str, str | int]) -> PasskeyChange:
+    """A change of a passkey from its fields. Raises BadInput."""
+    return PasskeyChange(**_fields(PasskeyChange, fields))
+
+
+def cancellation_of(fields: dict[str, str | int]) -> PasskeyCancellation:
+    """The cancellation of such a change from its fields. Raises BadInput."""
+    return PasskeyCancellation(**_fields(PasskeyCancellation, fields))
+
+
+def approval_of(fields: Mapping[str, str | int | bool]) -> LicenceApproval:
+    """An approval from its fields. Raises BadInput."""
+    return LicenceApproval(**_fields(LicenceApproval, fields))
+
+
 def revocation_of(consent: str) -> Revocation:
     """A revocation. Raises BadInput."""
     return Revocation(word(consent))
 
 
-def _fields(kind: type[Message], fields: dict[str, str | int]) -> dict[str, Any]:
+def _fields(kind: type[Message], fields: Mapping[str, str | int | bool]) -> dict[str, Any]:
     names = dict(kind.types)
     if fields.keys() != names.keys():
         raise BadInput(f"A {kind.__name__.lower()} has the fields {', '.join(names)}.")
     found: dict[str, Any] = {}
     for name, solidity in names.items():
         value = fields[name]
-        if solidity == "uint256":
+        if isinstance(value, bool) or solidity == "bool":
+            if not isinstance(value, bool) or solidity != "bool":
+                raise BadInput(f"{name} is not of its type.")
+            found[name] = value
+        elif solidity == "uint256":
             number = value if isinstance(value, int) else amount(value)
             if not 0 <= number < 1 << 256:
                 raise BadInput(f"{name} does not fit its field.")

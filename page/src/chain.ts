@@ -6,10 +6,33 @@ import built from "#built/abi.json";
 import { type Provider, Trouble, Unconfirmed, request } from "./wallet.ts";
 
 const abi = built.DataMarket as unknown as Abi;
+const passkeyAbi = built.Passkeys as unknown as Abi;
 
 /** What a call of the market is sent as. */
 export const call = (name: string, args: unknown[]): `0x${string}` =>
   encodeFunctionData({ abi, functionName: name, args });
+
+/** What a call of the passkeys' contract is sent as. */
+export const callPasskeys = (name: string, args: unknown[]): `0x${string}` =>
+  encodeFunctionData({ abi: passkeyAbi, functionName: name, args });
+
+/** What the passkeys' contract answers at the newest block that the wallet's node has. */
+async function viewPasskeys(provider: Provider, at: string, name: string, ...args: unknown[]): Promise<unknown> {
+  const data = await request<`0x${string}`>(provider, "eth_call", { to: at, data: callPasskeys(name, args) }, "latest");
+  return decodeFunctionResult({ abi: passkeyAbi, functionName: name, data });
+}
+
+/** The nonce that the patient's wallet signs next (`state_word`). */
+export const passkeyNonce = async (provider: Provider, at: string, patient: string): Promise<bigint> =>
+  ((await viewPasskeys(provider, at, "state_word", patient)) as bigint) >> 72n;
+
+/** Wait until a signature of the patient's wallet with this nonce has reached the passkeys' contract. */
+export const passkeyMoved = (provider: Provider, at: string, patient: string, nonce: bigint, tries = 40, pause = 500): Promise<unknown> =>
+  awaited(async () => (await passkeyNonce(provider, at, patient)) > nonce, "passkey.not-known", tries, pause);
+
+/** Wait until the chain itself says that an order is approved until then. */
+export const approvedOnChain = (provider: Provider, at: string, patient: string, consent: string, licensee: string, order: unknown, deadline: bigint, tries = 40, pause = 500): Promise<unknown> =>
+  awaited(async () => ((await viewPasskeys(provider, at, "approved_until", patient, consent, licensee, order)) as bigint) >= deadline, "passkey.not-approved", tries, pause);
 
 /** A view's result at the newest block that the wallet's node has. */
 async function view(provider: Provider, market: string, name: string, ...args: unknown[]): Promise<unknown> {

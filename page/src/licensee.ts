@@ -1,18 +1,20 @@
 // The licensee's page (R12, R13): find what can be licensed, see the price, license it from a deposit.
 
-import { blockTime, call, levyRate, send } from "./chain.ts";
+import { blockTime, call, callPasskeys, levyRate, send } from "./chain.ts";
 import { MODIFIERS, PERMISSIONS, REGIONS, ZERO, mask } from "./messages.ts";
-import type { ConsentState, Found, Licensee, Offer, Quote } from "./service.ts";
+import { askedFacts, orderOf } from "./passkey.ts";
+import type { Asked as Request, ConsentState, Found, Licensee, Offer, Quote, Requests } from "./service.ts";
 import { get, whole } from "./service.ts";
 import { type Session, attempt, refresh, say, start, until } from "./shell.ts";
 import { type Cost, METERED, costOf, countOf, endOf } from "./terms.ts";
 import { button, command, h, hex, tag } from "./ui.ts";
 import { kind, purposesOf, region } from "./views.ts";
-import { code, day, either, money, several, t } from "./words.ts";
+import { code, day, either, money, several, t, when } from "./words.ts";
 
 let standing: Licensee;
 let found: Found[] = [];
 let total = 0;
+let requests: Request[] = []; // what patients were asked to approve
 const filter = { kind: "", region: "", dvi: "" };
 let open: string | null = null; // the offer that somebody is filling in
 const SHOWN = 100;
@@ -112,16 +114,16 @@ function drawQuote(session: Session, record: Found, offer: Offer, quote: Quote, 
     h("p", { class: "quiet" }, t("find.split", { patient: money(quote.patient), custodian: money(quote.custodian), annotator: money(quote.annotator), platform: money(quote.platform) })),
   );
   if (!quote.allowed) return [...lines, h("p", { class: "bad" }, t("find.not-allowed", { reason: quote.reason ?? "" }))];
+  const highly = offer.tier === 3;
   return [...lines,
     h("p", {}, t("find.agreement", { hash: session.info.agreement.slice(0, 18) })),
-    button(t("find.buy"), () => buy(session, record, offer, quote, asked).then(() => undefined), { class: "primary", id: `buy-${offer.consent}` })];
+    ...(highly ? [h("p", {}, t("find.tier-3"))] : []),
+    button(t(highly ? "find.ask" : "find.buy"), () => buy(session, record, offer, quote, asked).then(() => undefined), { class: "primary", id: `buy-${offer.consent}` })];
 }
 
 async function buy(session: Session, record: Found, offer: Offer, quote: Quote, asked: Asked): Promise<void> {
   await attempt(async () => {
-    const consent = await get<ConsentState>(`/v1/consents/${offer.consent}`);
-    const terms = Object.fromEntries(Object.entries(consent.terms!).map(([name, value]) =>
-      [name, /^\d+$/.test(String(value)) ? BigInt(value) : value]));
+    const terms = await termsOf(offer.consent);
     const { form, units, days, purposes } = asked;
     const chosen = purposes.filter((one) => one in PERMISSIONS);
     const salt = crypto.getRandomValues(new Uint32Array(3)).reduce((sum, part) => (sum << 32n) | BigInt(part), 0n);
@@ -137,21 +139,56 @@ async function buy(session: Session, record: Found, offer: Offer, quote: Quote, 
       agreement: session.info.agreement,
       salt: salt << 160n, // no key for vouchers
     };
-    say(t("find.buying"));
-    const block = await send(session.provider, session.account, session.info.contracts.DataMarket!,
-      call("buy_licence", [order, terms, []]));
-    const before = standing.total;
-    await until(async () => {
-      await refresh(true);
-      return standing.total > before;
-    });
-    say(t("find.bought", { block }));
+    if (offer.tier === 3) {
+      say(t("find.asking"));
+      await send(session.provider, session.account, session.info.contracts.Passkeys!, callPasskeys("request", [offer.consent, order]));
+      const before = requests.length;
+      await until(async () => {
+        await refresh(true);
+        return requests.length > before;
+      });
+      say(t("find.asked"));
+      return;
+    }
+    await bought(session, order, terms);
   });
 }
 
-function drawLicences(): Node[] {
+/** Buy, and wait until the service has read it. */
+async function bought(session: Session, order: unknown, terms: unknown): Promise<void> {
+  say(t("find.buying"));
+  const block = await send(session.provider, session.account, session.info.contracts.DataMarket!,
+    call("buy_licence", [order, terms, []]));
+  const before = standing.total;
+  await until(async () => {
+    await refresh(true);
+    return standing.total > before;
+  });
+  say(t("find.bought", { block }));
+}
+
+/** Buy what a patient has approved, exactly as it was asked for. */
+async function buyApproved(session: Session, asked: Request): Promise<void> {
+  await attempt(async () => bought(session, orderOf(asked), await termsOf(asked.consent)));
+}
+
+async function termsOf(id: string): Promise<Record<string, unknown>> {
+  const consent = await get<ConsentState>(`/v1/consents/${id}`);
+  return Object.fromEntries(Object.entries(consent.terms!).map(([name, value]) =>
+    [name, /^\d+$/.test(String(value)) ? BigInt(value) : value]));
+}
+
+function drawLicences(session: Session): Node[] {
   return [
     h("h1", {}, t("licences.title")),
+    ...(requests.length ? [h("h2", {}, t("licences.requests"))] : []),
+    ...requests.map((asked) => h("article", { class: "card", "data-request": String(asked.order.salt) },
+      ...askedFacts(asked),
+      asked.approved_until === null
+        ? h("p", { class: "quiet" }, t("licences.waiting"))
+        : h("p", { class: "good" }, t("licences.approved", { time: when(asked.approved_until) })),
+      asked.approved_until !== null &&
+        button(t("licences.buy"), () => buyApproved(session, asked), { class: "primary", "data-buy": String(asked.order.salt) }))),
     ...(standing.uses.length ? [] : [h("p", { class: "quiet" }, t("licences.none"))]),
     ...standing.uses.map((use) => h("article", { class: "card", "data-licence": use.licence },
       h("h2", {}, t(`uses.form-${use.form as 1 | 2 | 3}`, { used: use.used, units: use.units }), " ", tag(use.state)),
@@ -166,6 +203,7 @@ start({
   page: "app.licensee",
   welcome: "app.welcome-licensee",
   load: async ({ account }) => {
+    requests = (await get<Requests>(`/v1/licensees/${account}/requests`)).requests;
     standing = await whole<Licensee, "uses">(`/v1/licensees/${account}`, "uses", "licence");
     await search();
   },

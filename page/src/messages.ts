@@ -30,6 +30,34 @@ const TYPES = {
     { name: "nonce", type: "uint256" },
     { name: "deadline", type: "uint256" },
   ],
+  PasskeyChange: [
+    { name: "patient", type: "address" },
+    { name: "x", type: "bytes32" },
+    { name: "y", type: "bytes32" },
+    { name: "relyingParty", type: "bytes32" },
+    { name: "nonce", type: "uint256" },
+    { name: "deadline", type: "uint256" },
+  ],
+  PasskeyCancellation: [
+    { name: "patient", type: "address" },
+    { name: "nonce", type: "uint256" },
+  ],
+  LicenceApproval: [
+    { name: "patient", type: "address" },
+    { name: "consent", type: "bytes32" },
+    { name: "licensee", type: "address" },
+    { name: "record", type: "bytes32" },
+    { name: "form", type: "uint256" },
+    { name: "units", type: "uint256" },
+    { name: "end", type: "uint256" },
+    { name: "purposes", type: "uint256" },
+    { name: "diseases", type: "bytes32" },
+    { name: "urgent", type: "bool" },
+    { name: "maxPrice", type: "uint256" },
+    { name: "agreement", type: "bytes32" },
+    { name: "salt", type: "uint256" },
+    { name: "deadline", type: "uint256" },
+  ],
 } as const;
 
 export type Kind = keyof typeof TYPES;
@@ -57,7 +85,7 @@ function values(kind: Kind, message: Fields): Record<string, unknown> {
   for (const { name, type } of TYPES[kind]) {
     const value = message[name];
     if (value === undefined) throw new Error(`${kind} lacks ${name}`);
-    found[name] = type === "uint256" ? BigInt(value) : value;
+    found[name] = type === "uint256" ? BigInt(value) : type === "bool" ? String(value) === "true" : value;
   }
   return found;
 }
@@ -191,4 +219,36 @@ export function renderWithdrawal(message: Fields): string {
   const own = message.to!.toLowerCase() === message.account!.toLowerCase();
   const where = own ? "your own wallet" : message.to;
   return `${dut(BigInt(message.amount!))} DUT of your earnings are paid to ${where}, by ${date(BigInt(message.deadline!))}.`;
+}
+
+/** What signing a change of the passkey means. */
+export const renderPasskeyChange = (message: Fields): string =>
+  message.relyingParty === ZERO
+    ? "You remove the passkey that approves the use of your highly sensitive data. When this counts nobody can buy a " +
+      "licence to them any more, until you enrol another one."
+    : "From now on the use of your highly sensitive data is approved with the passkey " +
+      `${message.x}, for each licence anew. If you have a passkey already, this one counts only after a delay, ` +
+      "in which your wallet or the one before can cancel it.";
+
+/** What signing the cancellation of such a change means. */
+export const renderPasskeyCancellation = (): string =>
+  "You cancel the change of your passkey: the one that counts now stays.";
+
+/** What approving a licence by passkey means. */
+export function renderApproval(message: Fields): string {
+  const field = (name: string): bigint => BigInt(message[name]!);
+  const codes = duoNames(field("purposes"));
+  const purpose = list(codes.filter((code) => code in PERMISSIONS).map((code) => PERMISSIONS[code]![1]));
+  const limits = codes.filter((code) => !(code in PERMISSIONS)).map((code) => MODIFIERS[code]?.[1] ?? `as ${code} says`);
+  const most = `at most ${dut(field("maxPrice"))} DUT`;
+  const what = message.form === "2"
+    ? `${field("units").toLocaleString("en-US")} calls or MB, each for ${most}`
+    : `a licence for ${most} a year`;
+  return [
+    `You let ${message.licensee} buy ${what}, for ${purpose}, until ${date(field("end"))}.`,
+    `It is good for this one licence, and must be bought by ${date(field("deadline"))}.`,
+    ...(limits.length ? [`The buyer undertakes: ${limits.join("; ")}.`] : []),
+    ...(String(message.urgent) === "true" ? ["It is bought at the price of a public-health emergency."] : []),
+    `Record: ${message.record}. Consent: ${message.consent}.`,
+  ].join("\n");
 }

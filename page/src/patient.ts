@@ -1,12 +1,13 @@
 // The patient's page (R9, R25, R27): records, consents, who used what, earnings, credit, alerts.
 
 import { creditView } from "./credit.ts";
+import { passkeyView } from "./passkey.ts";
 import { call, known, revocation, send } from "./chain.ts";
 import {
   AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, baseUnits, duoNames, dut,
   groupNames, profileName, regionName, renderConsent, renderRevocation, structHash,
 } from "./messages.ts";
-import type { Alert, ConsentState, Earnings, Moment, RecordState, Standing, Use } from "./service.ts";
+import type { Alert, ConsentState, Earnings, Moment, Passkeys, RecordState, Standing, Use } from "./service.ts";
 import { get, post, whole } from "./service.ts";
 import { type Session, Wrong, calm, complain, draw, go, refresh, say, start, until } from "./shell.ts";
 import { type Choice, type Kept, OFFERED, daysOf, keptNames, keptOf, noPurpose, nobody, scopeOf } from "./terms.ts";
@@ -21,18 +22,21 @@ let uses: Use[] = [];
 let earnings: Earnings;
 let standing: Standing;
 let alerts: Alert[] = [];
+let passkeys: Passkeys;
 
 async function load({ account }: Session): Promise<void> {
   const of = `/v1/patients/${account}`;
-  const [r, c, u, e, s, a] = await Promise.all([
+  const [r, c, u, e, s, a, p] = await Promise.all([
     whole<{ total: number; records: RecordState[] }, "records">(`${of}/records`, "records", "record"),
     whole<{ total: number; consents: ConsentState[] }, "consents">(`${of}/consents`, "consents", "consent"),
     whole<{ total: number; uses: Use[] }, "uses">(`${of}/uses`, "uses", "licence"),
     get<Earnings>(`/v1/accounts/${account}/earnings`),
     get<Standing>(`${of}/standing`),
     get<{ alerts: Alert[] }>(`${of}/alerts`),
+    get<Passkeys>(`${of}/passkey`),
   ]);
   [records, consents, uses, earnings, standing, alerts] = [r.records, c.consents, u.uses, e, s, a.alerts];
+  passkeys = p;
 }
 
 const domain = ({ info }: Session) => ({ chainId: info.chain_id, market: info.contracts.DataMarket! });
@@ -226,7 +230,7 @@ function drawChoice(session: Session, record: RecordState): Node[] {
     field(t("grant.share"), "share", before ? String(Number(before.patientShare) / 100) : "75", "decimal"),
     field(t("grant.days"), "days", String(daysOf(before, now(session))), "numeric"),
     kept.length > 0 && h("p", { id: "kept" }, t("grant.kept", { kept: several(kept) })),
-    record.tier === 3 && h("p", { class: "bad" }, t("grant.tier-3")),
+    record.tier === 3 && h("p", {}, t("grant.tier-3")),
     draft!.replaces && h("p", { class: "quiet" }, t("consents.edit-hint")),
     h("p", { class: "actions" }, h("button", { class: "primary", id: "check" }, t("grant.check")),
       h("a", { class: "button", href: draft!.replaces ? "#consents" : "#records" }, t("app.back"))));
@@ -414,6 +418,7 @@ start({
   sections: [
     { id: "records", title: "tab.records", draw: drawRecords },
     { id: "consents", title: "tab.consents", draw: drawConsents },
+    { id: "passkey", title: "tab.passkey", draw: (session) => passkeyView(session, passkeys) },
     { id: "uses", title: "tab.uses", draw: drawUses },
     { id: "earnings", title: "tab.earnings", draw: (session) => earningsView(session, earnings) },
     { id: "credit", title: "tab.credit", draw: () => creditView(standing) },

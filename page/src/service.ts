@@ -51,8 +51,18 @@ export interface Alert {
 }
 export interface Offer {
   consent: string; purposes: string[]; groups: string[]; region: number; fields: string;
-  floor: string; expiry: number; auction_only: boolean;
+  floor: string; expiry: number; auction_only: boolean; tier: number;
 }
+export interface Passkey { x: string; y: string; relying_party: string }
+export interface Asked {
+  at: Moment; consent: string; patient: string; licensee: string; who: Who; purposes: string[];
+  order: Record<string, string | boolean>; approved_until: number | null;
+}
+export interface Passkeys {
+  block: Block; account: string; passkey: Passkey | null; change: Passkey | null; since: number;
+  nonce: number; delay: number; requests: Asked[];
+}
+export interface Requests { block: Block; account: string; requests: Asked[] }
 export interface Found {
   record: string; kind: number; tier: number; region: number; size: number; dvi: number; offers: Offer[];
 }

@@ -8,12 +8,21 @@ from typing import Any
 from medtoken.audit.follow import Follower
 from medtoken.audit.source import CONTRACTS
 from medtoken.chain.node import refused
-from medtoken.messages import Consent, Domain, Revocation, Withdrawal
+from medtoken.messages import (
+    Consent,
+    Domain,
+    LicenceApproval,
+    PasskeyCancellation,
+    PasskeyChange,
+    Revocation,
+    Withdrawal,
+)
+from medtoken.passkeys import Assertion
 from medtoken.service.app import Limits, Service
 from medtoken.service.books import MarketBooks
 from medtoken.service.relay import Relaying
 from support.asgi import Answer, ask
-from support.evm import CHAIN_ID, Reverted
+from support.evm import CHAIN_ID, Contract, Reverted
 from support.recording import EvmChain, deployment_of
 from support.world import World
 
@@ -36,9 +45,24 @@ class Carried:
         self._send("withdraw", w.account, w.to, w.amount, w.deadline, signature)
         return {"account": w.account, "to": w.to, "amount": w.amount}
 
-    def _send(self, function: str, *args: Any) -> Any:
+    def change_passkey(self, message: PasskeyChange, signature: bytes) -> None:
+        passkey = {"x": message.x, "y": message.y, "relyingParty": message.relyingParty}
+        args = (message.patient, passkey, message.deadline, signature)
+        self._send("change_passkey", *args, to=self.world.passkeys)
+
+    def cancel_passkey(self, message: PasskeyCancellation, signature: bytes) -> None:
+        self._send("cancel_change", message.patient, signature, to=self.world.passkeys)
+
+    def approve(self, message: LicenceApproval, assertion: Assertion) -> None:
+        order = message.values()
+        outer = {k: order.pop(k) for k in ("patient", "consent", "licensee", "deadline")}
+        args = ({**outer, "order": order}, vars(assertion))
+        self._send("approve", *args, to=self.world.passkeys)
+
+    def _send(self, function: str, *args: Any, to: Contract | None = None) -> Any:
         try:
-            out = getattr(self.world.market, function)(*args, sender=self.world.people.relay)
+            contract = to or self.world.market
+            out = getattr(contract, function)(*args, sender=self.world.people.relay)
         except Reverted as error:
             raise refused(str(error)) from None
         self.sent.append(function)
@@ -80,7 +104,11 @@ def serving(world: World, *, relay: bool = True, limits: Limits | None = None, *
     follower = Follower(EvmChain(world.evm), record, MarketBooks)  # type: ignore[arg-type]
     domain, carried = Domain(CHAIN_ID, world.market.address), Carried(world)
     relaying = Relaying(
-        carried, domain, is_contract=lambda account: bool(world.evm.code(account)), **how
+        carried,
+        domain,
+        passkeys=world.passkey_domain,
+        is_contract=lambda account: bool(world.evm.code(account)),
+        **how,
     )
     service = Service(follower, domain, relay=relaying if relay else None, limits=limits)
     return Live(world, service, carried)
