@@ -143,8 +143,8 @@ def open_auction(
            sends the transaction itself.
     @return The auction's id.
     @dev Anybody may relay. Reverts when it was opened or withdrawn before, on another's signature, on times or
-         a reserve out of range, after `opens` (a relay that waits would take the certified's time from them), and
-         when the consent and the record do not allow what is offered.
+         a reserve out of range, after `opens` (a relay that waits would take the certified's time from them), on a
+         consent that mandates a trustee, and when the consent and the record do not allow what is offered.
     """
     id: bytes32 = self._id(offer)
     assert self._auctions[id] == 0, "auction: it was opened before"
@@ -160,6 +160,8 @@ def open_auction(
     self._require_consent(offer.consent, consent)
     assert offer.ends + offer.term <= consent.expiry, "auction: outlives the consent"
     assert consent.tier < _HIGHLY_SENSITIVE, "auction: needs patient's passkey"
+    # Here nobody would pay the trustee (R21).
+    assert consent.patientShare != consents.TRUST_SHARE, "auction: a trustee sells it"
     # Every started year is a unit, and each must bring the consent's floor.
     least: uint256 = max(consent.floorPrice, _GRAIN) * self._years(offer.term)
     assert (

@@ -159,6 +159,13 @@ class Consent(Message):
         ("deadline", "uint256"),
     )
 
+    @property
+    def trustee(self) -> str | None:
+        """Whom this consent mandates to manage what it covers (R21); None for nobody."""
+        if self.patientShare != vocabulary.TRUST_SHARE:
+            return None
+        return str(to_checksum_address((self.nonce % 2**160).to_bytes(20)))
+
     def check(self, now: int) -> None:
         """Refuse, before anybody signs, what the market would refuse. Raises BadInput."""
         try:
@@ -174,7 +181,12 @@ class Consent(Message):
             raise BadInput("A consent must name at least one permitted purpose.")
         if self.tier not in list(vocabulary.Tier):
             raise BadInput("A consent must name a tier from 1 (public) to 3 (highly sensitive).")
-        if not 7_000 <= self.patientShare <= 8_000:
+        if self.trustee is not None:
+            if not self.licensees & vocabulary.AUCTION_ONLY:
+                raise BadInput("What a trustee manages must not be for simple purchase.")
+            if int(self.trustee, 16) in (0, int(self.patient, 16)):
+                raise BadInput("A mandate must name a trustee, and not the patient.")
+        elif not 7_000 <= self.patientShare <= 8_000:
             raise BadInput("The patient's share must be from 70 to 80 per cent.")
         if self.floorPrice % GRAIN or not 0 <= self.floorPrice <= (2**64 - 1) * GRAIN:
             raise BadInput(
@@ -203,7 +215,13 @@ class Consent(Message):
             f"They may see: {vocabulary.profile_words(self.fields)}.",
         ]
         lines.append(f"It covers {vocabulary.tier_words(self.tier)}.")
-        if self.licensees & vocabulary.AUCTION_ONLY:
+        if self.trustee is not None:
+            lines.append(
+                f"You mandate the trustee {self.trustee} to manage this for you. It alone sells, to "
+                "whom these terms allow, never below the tariff's price; it may ask more, or hold "
+                "back. You sign no further sale. Taking this back ends the mandate."
+            )
+        elif self.licensees & vocabulary.AUCTION_ONLY:
             lines.append("Nobody can simply buy: only by an auction that you sign.")
         if self.diseases != bytes(32):
             lines.append(
@@ -211,9 +229,14 @@ class Consent(Message):
             )
         if limits:
             lines.append(f"Conditions: {'; '.join(limits)}.")
+        share = f"Of the provider's part, {self.patientShare / 100:g} % is yours."
+        if self.trustee is not None:
+            share = (
+                "Of the whole price, 60 % is yours and 40 % the custodian's. "
+                "They pay the trustee 15 % of it on top."
+            )
         lines += [
-            f"They pay at least {_dut(self.floorPrice)} DUT for each use or licence. "
-            f"Of the provider's part, {self.patientShare / 100:g} % is yours.",
+            f"They pay at least {_dut(self.floorPrice)} DUT for each use or licence. {share}",
             "You can take this back at any time with one signature; every later use then stops. "
             "What was already released cannot be called back.",
             f"Record or set of records: 0x{self.records.hex()}.",

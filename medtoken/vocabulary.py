@@ -98,8 +98,10 @@ GROUPS: dict[str, tuple[int, str]] = {
     "insurer": (3, "insurers"),
     "public-health": (4, "public health authorities"),
 }
-# The bit of a consent's licensees by which the patient sells by auction only.
+# The bit of a consent's licensees by which the patient sells by auction only, or through a trustee.
 AUCTION_ONLY = 1 << 255
+# The patient's share, bps of the whole price, that mandates a trustee (R21), whom the nonce names.
+TRUST_SHARE = 6_000
 
 # UN M49 codes; WORLD stands for everywhere.
 REGIONS: dict[str, tuple[int, str]] = {

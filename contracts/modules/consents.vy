@@ -23,6 +23,9 @@ _MAX_BATCH: constant(uint256) = 50
 # Bounds of R8: what of the provider part is the patient's, in bps.
 _MIN_SHARE: constant(uint256) = 7_000
 _MAX_SHARE: constant(uint256) = 8_000
+# R21: of the whole price, where a trustee manages the records; and the bit of licensees that goes with it.
+TRUST_SHARE: constant(uint256) = 6_000
+_AUCTION_ONLY: constant(uint256) = 255
 # Prices are multiples of 10^9 base units and fit 64 bits of them; see settlement.
 _GRAIN: constant(uint256) = 10**9
 _MAX_PRICE: constant(uint256) = (2**64 - 1) * 10**9
@@ -113,8 +116,9 @@ def _grant(consent: IDataMarket.Consent, signature: Bytes[_MAX_SIGNATURE]) -> by
         and consent.region != 0
         and consent.tier != 0
     ), "consent: part of it is empty"
-    assert (
-        consent.patientShare >= _MIN_SHARE and consent.patientShare <= _MAX_SHARE
+    # Through desks alone, for in the market nobody would pay the trustee.
+    assert (consent.patientShare >= _MIN_SHARE and consent.patientShare <= _MAX_SHARE) or (
+        consent.patientShare == TRUST_SHARE and consent.licensees >> _AUCTION_ONLY != 0
     ), "consent: share out of bounds"
     assert (
         consent.floorPrice % _GRAIN == 0 and consent.floorPrice <= _MAX_PRICE

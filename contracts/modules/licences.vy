@@ -112,19 +112,21 @@ def top_up(ref: IDataMarket.LicenceRef, units: uint256):
     """
     @notice Prepay further units of the caller's metered licence at its price.
     @dev Caller: the licensee. Reverts while the market is paused, when the rates have changed since (buy another
-         licence then), on a term and at an emergency's price (R13), when the licence cannot be used, when its record
-         was replaced or destroyed (R35), when the licensee is frozen, and when its deposit is too small.
+         licence then), on a term, at an emergency's price (R13) and under a trustee's mandate (R21), when the licence
+         cannot be used, when its record was replaced or destroyed (R35), when the licensee is frozen, and when its
+         deposit is too small.
     """
     rate: uint256 = rates._require_open()
     assert ref.licensee == msg.sender, "licence: unknown licence"
     licence: bytes32 = self._id(ref)
     word: uint256 = self._licences[licence]
     self._require_usable(word)
-    consents._require_live(ref.consent)
+    share: uint256 = consents._require_live(ref.consent) >> consents._SHARE_AT
     assert (staticcall links.REGISTRY.terms(ref.record)).live, "licence: record is not attested"
-    # An urgent one neither: an emergency's price would be had for years after it.
+    # An urgent one neither: an emergency's price would be had for years after it. Nor one of a trustee, who
+    # would not be paid.
     assert (
-        self._flags(word) & (_FORM | _URGENT) == METERED
+        self._flags(word) & (_FORM | _URGENT) == METERED and share != consents.TRUST_SHARE
     ), "licence: it takes no more units"
     assert rates._epoch(rate) == self._epoch(word), "licence: the rates have changed"
     assert units != 0 and units <= _NUMBER - self._a(word), "licence: units out of range"

@@ -5,12 +5,13 @@
 @notice The one way in which a price becomes earnings (R8, R15). Amounts that come in are multiples of 10^9
         base units, and every part is a product of at most two rates in bps, so each part is exact: there is
         no rounding, no dust and nothing to favour anybody with.
-@dev The schedule here is the standard one; others (trust-managed, lineage) are further branches of `_split`.
+@dev Two schedules: the standard one, and that of records which a trustee manages (R21).
 """
 
 from ..interfaces import IDataMarket
 from ..interfaces import IRecordRegistry
 from . import accounts
+from . import consents
 from . import links
 from . import rates
 
@@ -106,10 +107,15 @@ def _conclude(totals: Totals):
 def _split(gross: uint256, current: IDataMarket.Rates, share: uint256, annotated: bool) -> Split:
     """
     @dev Without an annotator its part is the provider's (R8). The provider part is what the others leave, and
-         the patient's part what the custodian leaves, so the parts make the gross whatever the rates.
+         the patient's part what the custodian leaves, so the parts make the gross whatever the rates. Under a
+         trustee the whole price is the provider's (R21).
     """
-    annotator: uint256 = gross * current.annotator // _BPS if annotated else 0
-    platform: uint256 = gross * current.platform // _BPS
+    annotator: uint256 = 0
+    platform: uint256 = 0
+    if share != consents.TRUST_SHARE:
+        platform = gross * current.platform // _BPS
+        if annotated:
+            annotator = gross * current.annotator // _BPS
     provider: uint256 = gross - annotator - platform
     custodian: uint256 = provider * (_BPS - share) // _BPS
     return Split(

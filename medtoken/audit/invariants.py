@@ -145,6 +145,13 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
         ),
         _Sum(
             6,
+            "R21",
+            "trustees' parts that are held, by payments and by the licences' words",
+            ledger.trust.held,
+            ledger.trust.outstanding,
+        ),
+        _Sum(
+            6,
             "R15",
             "DUT of the market in the books",
             market.deposits + market.earned + market.unsettled,
@@ -162,6 +169,7 @@ def _book_sums(ledger: Ledger, block: int) -> Iterator[Violation]:
                 (ledger.auctions.held, ledger.auctions.till),
                 (ledger.baskets.held, ledger.baskets.till),
                 (ledger.research.held, ledger.research.till),
+                (ledger.trust.held, ledger.trust.till),
             )
         ),
         _Sum(
@@ -303,6 +311,7 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
             "ContributionToken.Recovered",
         )
     )
+    desks = ledger.auctions.held + ledger.baskets.held + ledger.research.held + ledger.trust.held
     return {
         1: f"{holders} balances add up to the supply of {usage.supply} = "
         f"{usage.minted} minted - {usage.burned} burned",
@@ -318,7 +327,7 @@ def _details(ledger: Ledger, state: State) -> dict[int, str]:
         5: f"{ledger.contribution.supply} DCT, all minted by attestation; {recovered} recoveries, "
         "no other move",
         6: f"the market holds {usage.balances.get(usage.market, 0)} and owes {market.deposits} of "
-        f"deposits ({ledger.auctions.held + ledger.baskets.held + ledger.research.held} of them in desks), "
+        f"deposits ({desks} of them in desks), "
         f"{market.earned} of earnings and {market.unsettled} of licence money; the royalty "
         f"vault holds {usage.balances.get(vault.vault, 0)} and owes {vault.unclaimed} to members of "
         f"studies, {vault.credited} credited, {vault.escrow} of options, {vault.levies} of levies; "

@@ -32,6 +32,7 @@ from medtoken.audit.books.royalty import RoyaltyBook
 from medtoken.audit.books.storage import GovernanceTokenBook, StorageBook
 from medtoken.audit.books.tariff import TariffBook
 from medtoken.audit.books.treasury import TreasuryBook
+from medtoken.audit.books.trust import TrustBook
 from medtoken.audit.books.usage import UsageBook
 from medtoken.audit.journal import Clock, Event, Journal, Violation
 from medtoken.audit.source import PROXY, PROXY_ADMIN, Suite
@@ -69,7 +70,9 @@ class Ledger:
             self.journal, addresses, self.access, self.timelock, self.proxies, self.tariff
         )
         house, baskets = (Till(self.journal, addresses[n]) for n in ("AuctionHouse", "BasketDesk"))
-        research = ChargingTill(self.journal, addresses["ResearchDesk"])
+        research, trust = (
+            ChargingTill(self.journal, addresses[n]) for n in ("ResearchDesk", "DataTrust")
+        )
         self.passkeys = PasskeyBook(self.journal)
         self.market = MarketBook(
             self.journal,
@@ -77,9 +80,10 @@ class Ledger:
             self.usage,
             self.tariff,
             self._governance.is_desk,
-            Tills(house, baskets, research),
+            Tills(house, baskets, research, trust),
             house.desk,
             self.passkeys,
+            trust.desk,
         )
         self.auctions = AuctionBook(self.journal, self.registry, self.market, house)
         self.baskets = BasketBook(self.journal, self.market, baskets)
@@ -91,6 +95,7 @@ class Ledger:
         self.research = ResearchBook(
             self.journal, self.research_tokens, self.market, self.treasury, research
         )
+        self.trust = TrustBook(self.journal, self.market, self.registry, trust)
         self.destructions = DestructionBook(self.journal, self.market)
         self.governance_tokens = GovernanceTokenBook(self.journal, addresses["StorageRewards"])
         self.governor = GovernorBook(
@@ -143,6 +148,7 @@ class Ledger:
             "GovernanceToken": self.governance_tokens,
             "ResearchToken": self.research_tokens,
             "ResearchDesk": self.research,
+            "DataTrust": self.trust,
             "StorageRewards": self.storage,
             "QualityDisputes": self.disputes,
             "InstitutionToken": self.institution_tokens,
@@ -187,6 +193,7 @@ class Ledger:
             *self.cover.balances,
             *self.fund.balances,
             *self.passkeys.states,
+            *self.trust.trustees,
             *records,
         } - {ZERO_ADDRESS}
 
@@ -245,6 +252,7 @@ class Ledger:
             "assets": self.assets.as_dict(),
             "cover": self.cover.as_dict(),
             "fund": self.fund.as_dict(),
+            "trust": self.trust.as_dict(),
             "it": self.institution_tokens.as_dict(),
             "roles": self.access.as_dict(),
             "timelock": self.timelock.as_dict(),

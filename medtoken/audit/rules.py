@@ -38,6 +38,7 @@ COVER_TERMS = (30 * 86_400, 366 * 86_400)  # seconds
 PASSKEY_DELAYS = (86_400, 30 * 86_400)  # seconds until a change of a passkey counts (R10)
 APPROVAL = 7 * 86_400  # seconds that an approval by passkey is good for at most (R10)
 CURATION, HARMED = 4_000, 3_000  # bps of a contribution: custodian, patient; the rest is kept (R22)
+TRUST_SHARE, TRUST_FEE = 6_000, 1_500  # bps of the whole price: patient, and trustee on top (R21)
 OWNER_SHARE = 8_000  # of an asset's provider part that its account earns
 REFERENCES = (REFERENCE_DVI * GRAIN, 10**24)
 LEAST_UNITS = 10  # at the reference price: less in a week counts as no demand (R13)
@@ -261,13 +262,20 @@ def levy(rates: RatesWord, gross: int) -> int:
 def split(rates: RatesWord, gross: int, patient_share: int, annotated: bool) -> Split:
     """Split a settled amount (R8, R15). Without an annotator its part is the provider's.
 
-    ``patient_share`` is in bps of the provider part, as the patient signed it.
+    ``patient_share`` is in bps of the provider part, as the patient signed it; under a trustee that is
+    the whole price (R21).
     """
-    annotator = gross * rates.annotator // BPS if annotated else 0
-    platform = gross * rates.platform // BPS
+    trusted = patient_share == TRUST_SHARE
+    annotator = gross * rates.annotator // BPS if annotated and not trusted else 0
+    platform = 0 if trusted else gross * rates.platform // BPS
     provider = gross - annotator - platform
     custodian = provider * (BPS - patient_share) // BPS
     return Split(provider - custodian, custodian, annotator, platform, levy(rates, gross))
+
+
+def trust_fee(grains: int) -> int:
+    """Base units of a trustee's part for so many grains of a price (R21): always exact."""
+    return grains * GRAIN * TRUST_FEE // BPS
 
 
 def owed(word: LicenceWord, rates: RatesWord) -> int:

@@ -353,6 +353,16 @@ def _fund(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
         yield layout.at("payouts._balances", account), balance.pack()
 
 
+def _trust(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
+    book = ledger.trust
+    for trustee, accredited in book.trustees.items():
+        yield layout.at("_trustees", trustee), accredited
+    for (consent, record), offer in book.offers.items():
+        yield layout.at("_offers", consent, record), offer.pack()
+    for licence, sale in book.sales.items():
+        yield layout.at("_sales", licence), sale.pack()
+
+
 def _research(ledger: Ledger, layout: Layout) -> Iterator[Slot]:
     book = ledger.research
     for name in ("seats", "share"):
@@ -439,5 +449,6 @@ CONTRACTS: dict[str, Callable[[Ledger, Layout], Iterator[Slot]]] = {
     "AssetDesk": _assets,
     "LicenceView": _statements,
     "ResearchDesk": _research,
+    "DataTrust": _trust,
     "MedGovernor": _governor,
 }

@@ -112,6 +112,7 @@ CONTRACTS = (
     "AssetDesk",
     "BreachCover",
     "CompensationFund",
+    "DataTrust",
 )
 # What a suite may have from its deployment on, or get later (R28).
 OPTIONAL = ("MedGovernor",)

@@ -40,6 +40,7 @@ from medtoken.chain.words import (
     PasskeyState,
     PolicyWord,
     RatesWord,
+    SaleWord,
     SharesWord,
     SupportWord,
     TallyWord,
@@ -150,6 +151,7 @@ def claims(ledger: Ledger, now: int) -> Iterator[Claim]:
     yield from _contribution(ledger)
     yield from _storage(ledger)
     yield from _research(ledger)
+    yield from _trust(ledger)
     yield from _registry(ledger)
     yield from _tariff(ledger)
     yield from _market(ledger)
@@ -263,6 +265,19 @@ def _research(ledger: Ledger) -> Iterator[Claim]:
     yield Claim(7, "R4", name, "share", (), book.share)
     for kind, amount in book.rewards.items():
         yield Claim(7, "R4", name, "reward", (kind,), amount)
+    yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
+
+
+def _trust(ledger: Ledger) -> Iterator[Claim]:
+    name, book = "DataTrust", ledger.trust
+    for account in sorted(ledger.accounts()):
+        named = book.trustees.get(account, False)
+        yield Claim(7, "R21", name, "is_trustee", (account,), named)
+    for of, offer in book.offers.items():
+        yield Claim(7, "R21", name, "offer_word", of, packed(offer))
+    for licence in ledger.market.licences:
+        sale = packed(book.sales.get(licence, SaleWord()))
+        yield Claim(6, "R21", name, "sale_word", (licence,), sale)
     yield Claim(7, "R29", name, "authority", (), ledger.suite.addresses["AccessManager"])
 
 

@@ -539,6 +539,10 @@ class DataMarket(_Contract):
         """State a licensee's credential groups. Caller: the credential role."""
         return self.send(wallet, "set_licensee", account, groups, region, flags, key=key)
 
+    def reclaim(self, wallet: Wallet, amount: int, key: str | None = None) -> Receipt:
+        """Take back unspent deposit of the wallet's own, base units."""
+        return self.send(wallet, "reclaim", amount, key=key)
+
     def deposit_with_permit(
         self,
         wallet: Wallet,

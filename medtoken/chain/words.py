@@ -263,6 +263,28 @@ class PasskeyState(Word):
 
 
 @dataclass(frozen=True)
+class OfferWord(Word):
+    """``offer_word``: what a trustee asks at least for what it was mandated with (R21)."""
+
+    price: int = 0  # grains per unit
+    said: bool = False  # zeros are no offer
+    open: bool = False
+
+    layout = (("price", 64), ("said", 1), ("open", 1))
+
+
+@dataclass(frozen=True)
+class SaleWord(Word):
+    """``sale_word``: a licence that a trustee sold, and how far the trustee was paid (R21)."""
+
+    trustee: str = "0x" + "00" * 20  # zero is no sale
+    settled: int = 0  # grains of the price for which it was paid
+    done: bool = False
+
+    layout = (("trustee", 160), ("settled", 95), ("done", 1))
+
+
+@dataclass(frozen=True)
 class PolicyWord(Word):
     """``policy_word``: what a premium covers (R23)."""
 

@@ -41,6 +41,7 @@ _COMMANDS = (
     "royalty",
     "serve",
     "store",
+    "trust",
     "verify",
     "watch",
 )

@@ -60,6 +60,9 @@ def consent() -> None:
 @click.option(
     "--days", default=365, show_default=True, type=click.IntRange(1), help="How long it holds."
 )
+@click.option(
+    "--trustee", help="Address or wallet that manages it for you: 60 % of the whole price is yours."
+)
 @click.option("--dry-run", is_flag=True, help="Only show what would be signed.")
 @common
 def grant(
@@ -73,6 +76,7 @@ def grant(
     floor: int,
     share: int,
     days: int,
+    trustee: str | None,
     dry_run: bool,
 ) -> None:  # fmt: skip
     """Allow a use of RECORD: shows the terms in words, signs (as the patient), and relays."""
@@ -91,6 +95,7 @@ def grant(
         floor_price=floor,
         patient_share=share,
         days=days,
+        trustee=context.address(trustee) if trustee else None,
     )
     _granted(context, patient, terms, dry_run)
 
@@ -151,6 +156,7 @@ def show(context: Context, consent_id: bytes) -> None:
             "licensees": vocabulary.group_names(terms.licensees),
             "region": terms.region,
             "floor_price": str(terms.floorPrice),
+            "trustee": terms.trustee,
             "text": terms.render(),
         },
         f"This consent is {state}.\n{terms.render()}",

@@ -51,6 +51,20 @@ def deposit(context: Context, amount: int) -> None:
 
 
 @licence.command()
+@click.argument("amount", type=AMOUNT)
+@common
+def reclaim(context: Context, amount: int) -> None:
+    """Take AMOUNT DUT of the unspent deposit back out of the market (as the licensee, or a trustee)."""
+    wallet = context.wallet("pharma")
+    context.suite.market.reclaim(wallet, amount, key=context.intent())
+    left = context.suite.market.licensee(wallet.address).deposit
+    context.done(
+        {"account": wallet.address, "amount": str(amount), "deposit": str(left)},
+        f"{dut(amount)} taken back. Deposit: {dut(left)}",
+    )
+
+
+@licence.command()
 @click.argument("record_id", metavar="RECORD", type=WORD)
 @click.option("--consent", "consent_id", type=WORD, required=True, help="The consent to buy under.")
 @click.option("--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS)))
@@ -81,7 +95,10 @@ def buy(
     voucher_key: str | None,
     research: int,
 ) -> None:  # fmt: skip
-    """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment."""
+    """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment.
+
+    What a trustee manages is bought of the trustee, whose 15 % come on top.
+    """
     licensee = Licensee(context.suite, context.wallet("pharma"))
     bought = licensee.buy(
         record_id,
@@ -106,9 +123,11 @@ def _told(context: Context, bought: Bought, research: int = 0) -> None:
             "paid": str(bought.paid),
             "levy": str(bought.levy),
             "research": str(research),
+            "fee": str(bought.fee),
             "end": bought.end,
         },
-        f"Licence {hexed(bought.licence)}: {dut(bought.paid)} and {dut(bought.levy)} levy.",
+        f"Licence {hexed(bought.licence)}: {dut(bought.paid)} and {dut(bought.levy)} levy"
+        + (f", {dut(bought.fee)} for the trustee." if bought.fee else "."),
     )
 
 

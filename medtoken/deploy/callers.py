@@ -191,6 +191,13 @@ CALLERS: dict[str, dict[str, Caller]] = {
         "take_many": OPEN,
         "set_steps": ROLE,
     },
+    "DataTrust": {
+        "initialize": ONCE,
+        "set_trustee": ROLE,
+        "set_offer": _own("the trustee that the patient's consent names, while it is accredited"),
+        "buy": _own("the licensee, from its own deposit"),
+        "settle": OPEN,
+    },
     "RoyaltyVault": {
         "initialize": ONCE,
         "seal": _CUSTODIAN,

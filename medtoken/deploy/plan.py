@@ -397,6 +397,18 @@ def build_plan(params: Params, deployer: str) -> list[Step]:
             proxied=True,
             initialize=(*params.research[:2], list(params.research[2])),
         ),
+        Create(
+            "DataTrust",
+            (
+                deployer,
+                Ref("AccessManager"),
+                Ref("DataMarket"),
+                Ref("RecordRegistry"),
+                Ref("Tariff"),
+                Ref("UsageToken"),
+            ),
+            proxied=True,
+        ),
         Create("LicenceView", (Ref("DataMarket"),)),
         Create("LicenceToken", (Ref("DataMarket"),)),
         Create("BadgeToken", (Ref("AccessManager"),)),

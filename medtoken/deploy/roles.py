@@ -20,7 +20,7 @@ class Role(IntEnum):
     EXCHANGE = 2  # issues and redeems DUT
     ADMISSION = 3  # admits participants of DUT
     SANCTIONS = 4  # freezes accounts
-    ACCREDITATION = 5  # accredits custodians, annotators and attesters
+    ACCREDITATION = 5  # accredits custodians, annotators, attesters and trustees
     CREDENTIALS = 6  # states the credential groups of licensees
     SUPERVISOR = 7  # suspends licences, names licensees that are related to a custodian
     GUARDIAN = 8  # pauses money in
@@ -28,7 +28,7 @@ class Role(IntEnum):
     RECOVERY = 10  # moves soulbound tokens to a recovered wallet
     REDEMPTION = 11  # burns soulbound tokens against services
     REGULATOR = 12  # declares public-health emergencies
-    DESK = 13  # contracts that sell in other forms: auctions, baskets
+    DESK = 13  # contracts that sell in other forms: auctions, baskets, trust
     PRODUCTS = 14  # attests sales and milestones of products
     COUNCIL = (
         15  # cancels rosters that are wrong, corrects what is due, attests feedback, decides claims
@@ -100,6 +100,9 @@ FUNCTION_ROLES: dict[str, dict[str, Role]] = {
     "CompensationFund": {
         "pause": Role.GUARDIAN,
     },
+    "DataTrust": {
+        "set_trustee": Role.ACCREDITATION,
+    },
     "QualityDisputes": {
         "resolve": Role.ARBITRATOR,
         "pause": Role.GUARDIAN,
@@ -120,7 +123,7 @@ PROPOSER, CANCELLER, EXECUTOR = (
 CONTRACT_ROLES: dict[Role, tuple[str, ...]] = {
     Role.ADMISSION: ("DataMarket", "RoyaltyVault", "AssetDesk", "BreachCover", "CompensationFund"),
     Role.LEVY: ("DataMarket", "RoyaltyVault"),
-    Role.DESK: ("AuctionHouse", "BasketDesk", "ResearchDesk"),
+    Role.DESK: ("AuctionHouse", "BasketDesk", "ResearchDesk", "DataTrust"),
     Role.REDEMPTION: ("Rewards",),
     Role.DISPUTES: ("QualityDisputes",),
 }

@@ -180,6 +180,7 @@ def _unwritable(consent: Consent, diseases: Sequence[str]) -> list[str]:
     unknown = [n for n in _bits(consent.purposes) if n not in _DUO_NUMBERS]
     reasons = [f"purposes (bit {n} is no DUO code known here)" for n in unknown[:3]]
     for holds, reason in (
+        (consent.trustee is None, "nonce (that it mandates a trustee)"),
         (
             not consent.licensees & vocabulary.AUCTION_ONLY,
             "licensees (that nobody may simply buy: by auction only)",

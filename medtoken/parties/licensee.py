@@ -9,10 +9,12 @@ from os import PathLike
 from typing import Any
 
 from medtoken import sealing, vocabulary
-from medtoken.chain.contracts import Ask, LicenceRef, Order, Suite
+from medtoken.chain.contracts import Ask, DataMarket, LicenceRef, Order, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.chain.passkeys import Passkeys, Request
 from medtoken.chain.research import ResearchDesk
+from medtoken.chain.trust import DataTrust
+from medtoken.chain.words import GRAIN
 from medtoken.errors import BadInput, ConsentRefused, NotPermitted
 from medtoken.interop import crypt4gh
 from medtoken.ipfs import CID, Codec, Opener
@@ -36,13 +38,14 @@ _REQUEST_TIME = 600
 
 @dataclass(frozen=True)
 class Bought:
-    """A licence, and what was paid for it: base units, the levy on top."""
+    """A licence, and what was paid for it: base units, the levy and a trustee's fee on top."""
 
     licence: bytes
     ref: LicenceRef
     paid: int
     levy: int
     end: int
+    fee: int = 0  # of the trustee (R21)
 
 
 class Licensee:
@@ -95,9 +98,9 @@ class Licensee:
         unit, today's quote when it is not given; ``signer`` the key whose
         vouchers count (R14). Buying signs the data-use commitment in force. With ``research``, so many
         base units of RT pay their part of the price (R4): the deposit pays all of it first, and has
-        that part back as the licence is earned.
+        that part back as the licence is earned. What a trustee manages is bought of it, and its fee is
+        paid on top (R21).
         """
-        market = self._suite.market
         order, terms = self._order(
             record,
             consent,
@@ -111,10 +114,12 @@ class Licensee:
             max_price=max_price,
         )
         if research:
+            if terms.trustee is not None:
+                raise BadInput("What a trustee manages is not paid with research tokens.")
             desk = ResearchDesk(self._suite.node, self._suite.deployment)
             receipt = desk.buy(self._wallet, order, terms, list(proof), research, key=key)
         else:
-            receipt = market.buy(self._wallet, order, terms, list(proof), key=key)
+            receipt = self._seller(terms).buy(self._wallet, order, terms, list(proof), key=key)
         return self._bought(receipt)
 
     def request(
@@ -139,13 +144,23 @@ class Licensee:
         if request.licensee.lower() != self.address.lower():
             raise NotPermitted("The request is somebody else's.")
         terms = self._suite.market.consent_terms(request.consent)
-        receipt = self._suite.market.buy(self._wallet, request.order, terms, list(proof), key=key)
+        seller = self._seller(terms)
+        receipt = seller.buy(self._wallet, request.order, terms, list(proof), key=key)
         return self._bought(receipt)
+
+    @property
+    def _trust(self) -> DataTrust:
+        return DataTrust(self._suite.node, self._suite.deployment)
+
+    def _seller(self, terms: Consent) -> DataMarket | DataTrust:
+        """Who sells under a consent: a trustee's desk where it mandates one (R21)."""
+        return self._suite.market if terms.trustee is None else self._trust
 
     def _bought(self, receipt: Receipt) -> Bought:
         args = self._suite.market.events(receipt.logs, "LicenceBought")[0].args
         ref = LicenceRef(args["consent"], args["record"], args["licensee"], args["salt"])
-        return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"])
+        fee = sum(log.args["fee"] for log in self._trust.events(receipt.logs, "LicenceTrusted"))
+        return Bought(args["licence"], ref, args["paid"], args["levy"], args["end"], fee)
 
     def _order(
         self,
@@ -170,6 +185,9 @@ class Licensee:
         terms = market.consent_terms(consent)
         if word.expiry <= now:
             raise ConsentRefused("consent: it has expired")
+        floor = terms.floorPrice
+        if terms.trustee is not None:
+            floor = max(floor, self._trust.offer(consent, record).price * GRAIN)
         account = market.licensee(self.address)
         quote = self._suite.tariff.quote(
             Ask(
@@ -177,7 +195,7 @@ class Licensee:
                 form=int(form),
                 purposes=vocabulary.duo_mask(purposes),
                 urgent=urgent,
-                floorPrice=terms.floorPrice,
+                floorPrice=floor,
                 region=account.region,
                 certified=account.certified,
             )

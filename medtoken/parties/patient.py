@@ -48,27 +48,35 @@ class Patient:
         patient_share: int = 7_500,
         diseases: Iterable[str] = (),
         nonce: int | None = None,
+        trustee: str | None = None,
     ) -> Consent:
         """Draw up a consent; nothing is signed yet, so that it can be read first (``render``).
 
         ``records`` is a record's id or the Merkle root of several, ``purposes`` DUO codes,
-        ``floor_price`` base units per unit, ``patient_share`` bps. Raises BadInput on anything that
-        the market would refuse.
+        ``floor_price`` base units per unit, ``patient_share`` bps. With a ``trustee`` the consent mandates
+        it (R21): it alone sells, the patient has 60 % of the whole price, and ``patient_share`` and
+        the low bits of ``nonce`` say so. Raises BadInput on anything that the market would refuse.
         """
         now = self._suite.node.head().timestamp
+        groups = vocabulary.group_mask(licensees)
+        nonce = secrets.randbits(256) if nonce is None else nonce
+        if trustee is not None:
+            groups |= vocabulary.AUCTION_ONLY
+            patient_share = vocabulary.TRUST_SHARE
+            nonce = nonce >> 160 << 160 | int(trustee, 16)
         consent = Consent(
             patient=self.address,
             records=records,
             purposes=vocabulary.duo_mask(purposes),
             diseases=vocabulary.disease_commitment(diseases),
-            licensees=vocabulary.group_mask(licensees),
+            licensees=groups,
             fields=vocabulary.profile_hash(fields),
             region=vocabulary.region_code(region),
             tier=int(tier),
             patientShare=patient_share,
             floorPrice=floor_price,
             expiry=now + days * DAY,
-            nonce=secrets.randbits(256) if nonce is None else nonce,
+            nonce=nonce,
             deadline=now + _DEADLINE,
         )
         consent.check(now)

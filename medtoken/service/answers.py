@@ -555,7 +555,8 @@ class Answers:
             fields=hexed(terms.fields),
             floor=str(terms.floorPrice),
             expiry=terms.expiry,
-            auction_only=bool(terms.licensees & AUCTION_ONLY),
+            auction_only=bool(terms.licensees & AUCTION_ONLY) and terms.trustee is None,
+            trustee=terms.trustee,
             tier=terms.tier,
         )
 
@@ -584,6 +585,7 @@ class Answers:
                 "The consent does not permit these purposes.",
             ),
             (not self._market.is_frozen(account), "Your account is frozen."),
+            (terms.trustee is None, "A trustee manages this record: it is bought at its desk."),
             (not terms.licensees & AUCTION_ONLY, "The patient sells by auction only."),
             (facts.tier <= terms.tier, "The record is more sensitive than the consent covers."),
         ):

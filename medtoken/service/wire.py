@@ -384,6 +384,7 @@ class Offer(Body, frozen=True):
     auction_only: bool
     tier: int
     """The highest covered; under 3 the patient approves each licence by passkey first (R10)."""
+    trustee: str | None  # who alone sells it (R21)
 
 
 class Found(Body, frozen=True):

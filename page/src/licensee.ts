@@ -100,7 +100,7 @@ function drawOffer(session: Session, record: Found, offer: Offer): HTMLElement {
     h("summary", {}, t("find.offer", {
       who: either(offer.groups.map((one) => code("group", one))), where: region(offer.region), date: day(offer.expiry), floor: money(offer.floor),
     })),
-    offer.auction_only ? h("p", {}, t("consents.auction")) : form);
+    offer.trustee ? h("p", {}, t("find.trust"), " ", hex(offer.trustee)) : offer.auction_only ? h("p", {}, t("consents.auction")) : form);
 }
 
 interface Asked { form: number; units: string; days: number; purposes: string[] }

@@ -1,7 +1,7 @@
 // What patients sign: the same EIP-712 types and the same words as medtoken/messages.py. The golden
 // vectors in tests/vectors hold both to the same bytes.
 
-import { hashStruct, hashTypedData } from "viem/utils";
+import { getAddress, hashStruct, hashTypedData } from "viem/utils";
 import vocabulary from "#built/vocabulary.json";
 
 export interface Domain { chainId: number; market: string }
@@ -115,6 +115,7 @@ export const REGIONS = vocabulary.regions as unknown as Table;
 export const PROFILES = vocabulary.profiles as Record<string, { digest: string; line: string }>;
 const TIERS = vocabulary.tiers as Record<string, string>;
 export const AUCTION_ONLY = 1n << 255n;
+const TRUST_SHARE = "6000";
 export const ZERO = `0x${"00".repeat(32)}`;
 export const DUT = 10n ** 18n;
 
@@ -173,6 +174,12 @@ function date(seconds: bigint): string {
 const list = (words: string[]): string =>
   words.length < 2 ? (words[0] ?? "none") : `${words.slice(0, -1).join(", ")} or ${words.at(-1)}`;
 
+/** Whom a consent mandates to manage what it covers (R21); null for nobody. */
+export const trusteeOf = (message: Fields): string | null =>
+  String(message.patientShare) === TRUST_SHARE
+    ? getAddress(`0x${(BigInt(message.nonce!) & ((1n << 160n) - 1n)).toString(16).padStart(40, "0")}`)
+    : null;
+
 /** What signing a consent means, word for word what medtoken/messages.py says. */
 export function renderConsent(message: Fields): string {
   const field = (name: string): bigint => BigInt(message[name]!);
@@ -194,14 +201,25 @@ export function renderConsent(message: Fields): string {
     `They may see: ${profile ? PROFILES[profile]!.line : `the fields of profile ${message.fields}`}.`,
     `It covers ${TIERS[tier] ?? `data up to the unknown tier ${tier}`}.`,
   ];
-  if (licensees & AUCTION_ONLY) lines.push("Nobody can simply buy: only by an auction that you sign.");
+  const trustee = trusteeOf(message);
+  if (trustee) {
+    lines.push(
+      `You mandate the trustee ${trustee} to manage this for you. It alone sells, to whom these terms allow, ` +
+        "never below the tariff's price; it may ask more, or hold back. You sign no further sale. " +
+        "Taking this back ends the mandate.",
+    );
+  } else if (licensees & AUCTION_ONLY) {
+    lines.push("Nobody can simply buy: only by an auction that you sign.");
+  }
   if (message.diseases !== ZERO) {
     lines.push(`Diseases: those of the list with the fingerprint ${message.diseases}.`);
   }
   if (limits.length) lines.push(`Conditions: ${limits.join("; ")}.`);
+  const share = trustee
+    ? "Of the whole price, 60 % is yours and 40 % the custodian's. They pay the trustee 15 % of it on top."
+    : `Of the provider's part, ${Number(field("patientShare")) / 100} % is yours.`;
   lines.push(
-    `They pay at least ${dut(field("floorPrice"))} DUT for each use or licence. ` +
-      `Of the provider's part, ${Number(field("patientShare")) / 100} % is yours.`,
+    `They pay at least ${dut(field("floorPrice"))} DUT for each use or licence. ${share}`,
     "You can take this back at any time with one signature; every later use then stops. " +
       "What was already released cannot be called back.",
     `Record or set of records: ${message.records}.`,

@@ -6,6 +6,7 @@ import { call, known, revocation, send } from "./chain.ts";
 import {
   AUCTION_ONLY, type Fields, GROUPS, MODIFIERS, PERMISSIONS, PROFILES, REGIONS, baseUnits, duoNames, dut,
   groupNames, profileName, regionName, renderConsent, renderRevocation, structHash,
+  trusteeOf,
 } from "./messages.ts";
 import type { Alert, ConsentState, Earnings, Moment, Passkeys, RecordState, Standing, Use } from "./service.ts";
 import { get, post, whole } from "./service.ts";
@@ -81,9 +82,18 @@ function plain(terms: Fields): { sentence: string; paid: string; conditions: str
     who,
     purposes,
     sentence: t("consents.plain", { who, purposes, where: region(Number(terms.region)), date: day(Number(terms.expiry)) }),
-    paid: t("consents.paid", { floor: money(terms.floorPrice!), share: Number(terms.patientShare) / 100 }),
+    paid: trusteeOf(terms)
+      ? t("consents.paid-trust", { floor: money(terms.floorPrice!) })
+      : t("consents.paid", { floor: money(terms.floorPrice!), share: Number(terms.patientShare) / 100 }),
     conditions: codes.filter((one) => !(one in PERMISSIONS)).map((one) => code("duo", one)),
   };
+}
+
+/** Who sells, where nobody can simply buy. */
+function byDesks(terms: Fields): HTMLElement | false {
+  const trustee = trusteeOf(terms);
+  if (trustee) return h("p", { class: "trust" }, t("consents.trust"), " ", hex(trustee));
+  return (BigInt(terms.licensees!) & AUCTION_ONLY) > 0n && h("p", {}, t("consents.auction"));
 }
 
 const exact = (id: string, label: string, text: string, terms: Fields): HTMLElement =>
@@ -104,16 +114,16 @@ function drawConsent(session: Session, one: ConsentState): HTMLElement {
     words && h("p", {}, words.paid),
     words && terms && h("p", {}, t("consents.sees", { fields: profile(terms.fields!) })),
     words && words.conditions.length > 0 && h("p", {}, t("consents.conditions", { conditions: several(words.conditions) })),
-    terms && (BigInt(terms.licensees!) & AUCTION_ONLY) > 0n && h("p", {}, t("consents.auction")),
+    terms && byDesks(terms),
     one.granted && h("p", { class: "quiet" }, since("consents.granted", one.granted)),
     one.revoked && h("p", { class: "revoked" }, since("consents.revoked", one.revoked)),
     one.licences.length > 0 && h("p", {}, t("consents.used-by", { count: one.licences.length })),
     terms && one.text && exact(`exact-${one.consent}`, t("consents.exact"), renderConsent(terms), terms),
     live && h("p", { class: "actions" },
       button(t("consents.revoke"), () => revoke(session, one.consent), { class: "danger", id: `revoke-${one.consent}` }),
-      records.some((record) => record.record === terms!.records)
+      !trusteeOf(terms!) && records.some((record) => record.record === terms!.records)
         ? h("a", { class: "button", href: `#grant/${terms!.records}/${one.consent}` }, t("consents.edit"))
-        : h("span", { class: "quiet" }, t("consents.edit-not"))));
+        : h("span", { class: "quiet" }, t(trusteeOf(terms!) ? "consents.edit-trust" : "consents.edit-not"))));
 }
 
 function drawConsents(session: Session): Node[] {
@@ -176,10 +186,11 @@ function drawGrant(session: Session): Node[] {
   return draft.terms ? drawCheck(session, draft.terms) : drawChoice(session, found);
 }
 
-/** The terms that are to be replaced; null where there are none. */
+/** The terms that are to be replaced; null where there are none, or none that this page can sign. */
 function replaced(consent: string | null | undefined): Fields | null {
   const terms = consent && consents.find((one) => one.consent === consent)?.terms;
-  return terms ? fields(terms) : null;
+  const found = terms ? fields(terms) : null;
+  return found && !trusteeOf(found) ? found : null;
 }
 
 /** What stays of the old terms although the form does not show it. */
@@ -303,7 +314,7 @@ function drawCheck(session: Session, terms: Fields): Node[] {
         [t("grant.scope-share"), `${Number(terms.patientShare) / 100} %`],
         [t("grant.scope-tier"), code("covers", terms.tier!)],
       ]),
-      (BigInt(terms.licensees!) & AUCTION_ONLY) > 0n && h("p", {}, t("consents.auction")),
+      byDesks(terms),
       exact("exact", t("consents.exact-sign"), renderConsent(terms), terms),
       noCopy(terms) && h("p", { class: "bad" }, t("grant.no-copy")),
       h("p", {}, t("grant.can-end")),

@@ -51,7 +51,7 @@ export interface Alert {
 }
 export interface Offer {
   consent: string; purposes: string[]; groups: string[]; region: number; fields: string;
-  floor: string; expiry: number; auction_only: boolean; tier: number;
+  floor: string; expiry: number; auction_only: boolean; tier: number; trustee: string | null;
 }
 export interface Passkey { x: string; y: string; relying_party: string }
 export interface Asked {

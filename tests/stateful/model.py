@@ -164,8 +164,9 @@ class Shares(NamedTuple):
 
 def shares(gross: int, rates: Rates, patient_share: int, annotated: bool) -> Shares:
     """R15 and R8: who gets what of a price."""
-    annotator = whole(gross * Fraction(rates.annotator, BPS)) if annotated else 0
-    platform = whole(gross * Fraction(rates.platform, BPS))
+    trusted = patient_share == 6000  # R21: all of it is the provider's
+    annotator = whole(gross * Fraction(rates.annotator, BPS)) if annotated and not trusted else 0
+    platform = 0 if trusted else whole(gross * Fraction(rates.platform, BPS))
     provider = gross - annotator - platform
     patient = whole(provider * Fraction(patient_share, BPS))
     return Shares(patient, provider - patient, annotator, platform)
@@ -1123,7 +1124,11 @@ class Market(Book):
         )
         refuse(
             (not all(named), "consent: part of it is empty"),
-            (not 7000 <= terms.patientShare <= 8000, "consent: share out of bounds"),
+            (
+                not 7000 <= terms.patientShare <= 8000
+                and not (terms.patientShare == 6000 and terms.licensees >> 255),
+                "consent: share out of bounds",
+            ),
             (
                 terms.floorPrice % GRAIN or terms.floorPrice > self.MAX_PRICE,
                 "consent: floor out of bounds",
@@ -1370,6 +1375,7 @@ class Market(Book):
             *self._licensee_checks(licensee, terms),
             *self._record_checks(licensee, order, terms),
             (quoted == 0, "licence: kind is not for sale"),
+            (fixed is None and terms.licensees >> 255, "consent: sold by auction only"),
             (price < terms.floorPrice and fixed is not None, "licence: price below the floor"),
             (ref in self.licences, "licence: bought before"),
             *self._price_checks(payer, order, price),
@@ -1490,7 +1496,10 @@ class Market(Book):
             *self._unusable(found),
             *self._dead(ref.consent),
             (not self.model.registry.records[ref.record].live, "licence: record is not attested"),
-            (not metered or found.urgent, "licence: it takes no more units"),
+            (
+                not metered or found.urgent or self._trusted(ref),
+                "licence: it takes no more units",
+            ),
             (found.epoch != len(self.epochs), "licence: the rates have changed"),
             (not 1 <= units <= self.MAX_NUMBER - found.units, "licence: units out of range"),
             self._bound(sender),
@@ -1504,6 +1513,11 @@ class Market(Book):
         found.units += units
         found.paid += paid
         found.levy += levy
+
+    def _trusted(self, ref: Ref) -> bool:
+        """Whether a trustee manages what it is for: it must be paid for every unit (R21)."""
+        terms = self.consents[ref.consent].terms
+        return terms is not None and terms.patientShare == 6000
 
     def _revoked_at(self, ref: Ref) -> int:
         return self.consents[ref.consent].revoked_at

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
 from eth_abi import encode
-from eth_utils import keccak
+from eth_utils import keccak, to_checksum_address
 from stateful.model import (
     BPS,
     DAY,
@@ -645,6 +645,63 @@ class Disputes(Satellite):
             yield ("QualityDisputes", "credit_of", account), self.credits[account]
 
 
+@dataclass
+class Trusted:
+    trustee: str
+    fee: int
+    paid: int = 0
+    done: bool = False
+
+
+class Trust(Satellite):
+    """R21: 15 % on top of a price for the trustee, as much of it as the market has settled of the price."""
+
+    QUIET = ("set_trustee",)
+
+    def __init__(self, model: Everything, address: str) -> None:
+        super().__init__(model, address)
+        self.asked: dict[tuple[bytes, bytes], int] = {}
+        self.sales: dict[Ref, Trusted] = {}
+
+    @property
+    def held(self) -> int:
+        return sum(s.fee - s.paid for s in self.sales.values() if not s.done)
+
+    def set_offer(
+        self, sender: str, consent: Consent, record: bytes, price: int, opened: bool
+    ) -> None:
+        self.asked[consent.struct_hash(), record] = price
+
+    def buy(self, sender: str, order: dict[str, Any], consent: Consent, proof: Any) -> None:
+        market, id_ = self.model.market, consent.struct_hash()
+        asked = self.asked.get((id_, order["record"]), self.asked.get((id_, bytes(32)), 0))
+        dearer = replace(consent, floorPrice=max(consent.floorPrice, asked))
+        price = market.quote(sender, order, dearer)
+        units = order["units"] if order["form"] == METERED else years(order["end"] - self.now)
+        paid = price * units
+        fee = whole(Fraction(paid * 15, 100))
+        market.charge(self.address, sender, paid + market.rates.levy_on(paid) + fee)
+        market.issue_licence(self.address, sender, order, consent, SHOWN, price)
+        trustee = f"0x{consent.nonce % 2**160:040x}"
+        self.sales[Ref(id_, order["record"], sender, order["salt"])] = Trusted(
+            to_checksum_address(trustee), fee
+        )
+
+    def settle(self, sender: str, refs: list[Ref]) -> None:
+        market = self.model.market
+        market.settle(self.address, refs)
+        for ref in refs:
+            sale, sold = self.sales[ref], market.licences[ref]
+            due = whole(Fraction(sold.settled * 15, 100))
+            if not sale.done and due > sale.paid:
+                market.release(self.address, sale.trustee, due - sale.paid)
+                sale.paid = due
+            if not sale.done and sold.closed:
+                sale.done = True
+                if sale.fee > due:
+                    market.release(self.address, ref.licensee, sale.fee - due)
+
+
 # -------------------------------------------------------------------------------- protection (R22, R23)
 
 
@@ -892,6 +949,7 @@ class Everything(Model):
             "RoyaltyVault": Royalties(self, at("RoyaltyVault"), params.royalty_rate),
             "AssetDesk": Assets(self, at("AssetDesk"), params.asset[0]),
             "Passkeys": Passkeys(self, at("Passkeys"), params.passkey_delay),
+            "DataTrust": Trust(self, at("DataTrust")),
             "BreachCover": Cover(self, at("BreachCover")),
             "CompensationFund": Fund(self, at("CompensationFund")),
             "QualityDisputes": Disputes(self, at("QualityDisputes"), params.bond),

@@ -36,12 +36,15 @@ from support.evm import CHAIN_ID
 from support.holdings import Shelf
 from support.research import Research
 from support.sweep import SWEEP_ALL, times
-from support.world import DAY, KEY_BITS, MILLION, Actor
+from support.trust import buy as trusted
+from support.trust import offer as put_up
+from support.world import DAY, KEY_BITS, MILLION, RENTAL, Actor
 
 from medtoken.audit import Report
 from medtoken.chain.words import EarningsWord
 from medtoken.deploy.roles import Role
 from medtoken.messages import Domain, Withdrawal
+from medtoken.vocabulary import AUCTION_ONLY, TRUST_SHARE, group_mask
 
 HUGE = 2**255
 MILESTONE = b"\x0b" * 32
@@ -51,6 +54,7 @@ EXTRA = (
     *("burn", "fund", "issue", "pause", "voucher", "voucher", "pay"),
     *("basket", "auction", "asset", "asset", "research", "research", "dispute", "dispute"),
     *("breach", "breach", "contribute", "contribute", "passkey", "approve", "approve"),
+    *("trust", "trust", "trust"),
 )
 SCORES = (40, 0, 95, 1)  # what a challenger claims of the DVI; 0 that nothing can be attested
 
@@ -67,6 +71,7 @@ def stage() -> Research:
         w.fund(who, 10_000 * DUT)
         w.dut.approve(w.cover.address, HUGE, sender=who)
     w.dut.approve(w.compensation.address, HUGE, sender=w.people.licensee)
+    w.trust.set_trustee(w.people.trustee, True, sender=w.people.accreditation)
     for who in (w.people.attester, w.people.other_licensee):
         w.admit(who)
         w.fund(who, 10_000 * DUT)
@@ -90,6 +95,8 @@ class Everybody(Coalition):
         self.disputed: list[tuple[bytes, dict[str, Any]]] = []
         self.policies: list[tuple[int, Actor]] = []
         self.phones = (Authenticator(31), Authenticator(32, counts=True))
+        self.mandates: list[Any] = []
+        self.trusted: list[dict[str, Any]] = []
 
     def store(self, a: int, b: int) -> None:
         with self.perhaps():
@@ -307,6 +314,44 @@ class Everybody(Coalition):
             w.disputes.withdraw(sender=p.other_licensee)
         w.accredit(p.attester, 4)
 
+    def trust(self, a: int, b: int) -> None:
+        """R21: a patient mandates the trustee, which offers, holds back, and is paid as is earned."""
+        w, record = self.w, self._pick(self.records, a)
+        if record is not None and (b % 3 == 0 or not self.mandates):
+            patient = self._owner(record)
+            terms = w.consent(
+                record,
+                patient=str(patient),
+                licensees=group_mask(["pharma"]) | AUCTION_ONLY,
+                patientShare=TRUST_SHARE,
+                nonce=b << 160 | int(w.people.trustee, 16),
+                floorPrice=a % 7 * DUT,
+            )
+            with self.perhaps():
+                w.grant(terms, patient)
+                self.mandates.append(terms)
+        if not self.mandates:
+            return
+        terms = self._pick(self.mandates, b)
+        with self.perhaps():
+            mine = (bytes(32), terms.records)[b % 2]
+            put_up(w, terms, a % 90 * DUT, record=mine, open_=a % 5 != 0)
+        form, units = ((FIXED, 0), (METERED, a % 20 + 1), (RENTAL, 0))[b % 3]
+        with self.perhaps():
+            bought = trusted(w, terms, sender=self.licensee, form=form, units=units)
+            self.trusted.append(bought)
+            self._book()
+        for ref in self.trusted[-4:]:
+            with self.perhaps():
+                w.use(ref, a % 3 + 1)
+            with self.perhaps():
+                w.market.top_up(ref, 1, sender=self.licensee)
+            if b % 5 == 0:
+                with self.perhaps():
+                    w.settle(ref)
+            with self.perhaps():
+                w.trust.settle([ref], sender=w.people.stranger)
+
     def breach(self, a: int, b: int) -> None:
         """R23: a custodian is covered, and claims; the council grants all, a part, or nothing."""
         w, p = self.w, self.w.people
@@ -402,7 +447,7 @@ class Everybody(Coalition):
     def end(self) -> Counter[str]:
         """W3: everything stops, and everybody takes what is theirs. How often which event came."""
         w, p = self.w, self.w.people
-        everybody = (*self.members, *self.honest, p.platform, p.exchange)
+        everybody = (*self.members, *self.honest, p.platform, p.exchange, p.trustee)
         for who in everybody:
             w.dut.setFrozen(who, False, sender=p.sanctions)
             w.admit(who)
@@ -419,6 +464,7 @@ class Everybody(Coalition):
         for one in self.supported:
             with self.perhaps():
                 w.release(one)
+        self.pay_trustees()
         for record, _ in self.disputed:
             with self.perhaps():
                 w.disputes.lapse(record)
@@ -448,6 +494,11 @@ class Everybody(Coalition):
         assert int(w.dut.balanceOf(p.exchange)) == DUT
         self.agreed()
         return report.ledger.counts
+
+    def pay_trustees(self) -> None:
+        """What they are due of all that they sold."""
+        for ref in self.trusted:
+            self.w.trust.settle([ref], sender=self.w.people.stranger)
 
     def take_out(self, who: Actor, place: Any) -> None:
         """All that a contract holds for somebody."""
@@ -518,6 +569,7 @@ OFTEN = {
         "AssetDesk": "AssetCreated AssetOffered AssetEarned LineageClaimed",
         "ResearchDesk": "OutcomeRewarded LicenceSupported SupportReleased",
         "QualityDisputes": "StakeChanged ChallengeOpened ChallengeResolved ChallengeLapsed CreditWithdrawn",
+        "DataTrust": "OfferChanged LicenceTrusted TrusteePaid",
         "BreachCover": "PremiumPaid ClaimMade ClaimDecided Withdrawn",
         "CompensationFund": "ContributionPaid Compensated Withdrawn",
         "Passkeys": "PasskeyChanged ChangeCancelled LicenceApproved",

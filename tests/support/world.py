@@ -184,6 +184,7 @@ class People:
     other_custodian: Actor
     annotator: Actor
     attester: Actor
+    trustee: Actor
     # nobody in particular
     relay: Actor
     stranger: Actor
@@ -230,6 +231,7 @@ class World:
         self.cover = self.suite["BreachCover"]
         self.compensation = self.suite["CompensationFund"]
         self.passkeys = self.suite["Passkeys"]
+        self.trust = self.suite["DataTrust"]
         self.it = self.suite["InstitutionToken"]
         self.rt = self.suite["ResearchToken"]
         self.research = self.suite["ResearchDesk"]

@@ -39,6 +39,7 @@ _RESTRICTED = {
     ("DataMarket", "PlatformChanged"): "set_platform",
     ("DataMarket", "RatesChanged"): "set_rates",
     ("DataMarket", "WindowChanged"): "set_window",
+    ("DataTrust", "TrusteeChanged"): "set_trustee",
     ("GovernanceToken", "MinterBound"): "bindMinter",
     ("GovernanceToken", "Recovered"): "recover",
     ("InstitutionToken", "MinterBound"): "bindMinter",

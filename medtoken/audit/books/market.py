@@ -157,13 +157,15 @@ class MarketBook(Book):
         tills: Tills,
         auctions: str,
         passkeys: PasskeyBook,
+        trust: str,
     ) -> None:
         """Records come from ``registry``, prices from ``tariff``; money moves in ``usage``.
 
         What patients approved by passkey is in ``passkeys``.
 
         ``is_desk`` tells whether an account may now sell at prices of its own; ``tills`` are the
-        suite's desks', and ``auctions`` is the desk that alone sells what is for auction only.
+        suite's desks'; ``auctions`` is the desk that alone sells what is for auction only, ``trust`` the
+        one that alone sells what a trustee manages.
         """
         super().__init__(journal)
         self.registry = registry
@@ -173,6 +175,7 @@ class MarketBook(Book):
         self._tills = tills
         self._auctions = auctions
         self._passkeys = passkeys
+        self._trust = trust
         self.consents: dict[bytes, GrantedConsent] = {}
         self.licences: dict[bytes, Licence] = {}
         self.licensees: dict[str, LicenseeWord] = {}
@@ -271,8 +274,10 @@ class MarketBook(Book):
             "R9",
             f"part of {name} is empty",
         )
+        desks_alone = bool(terms.licensees & vocabulary.AUCTION_ONLY)
         journal.require(
-            7_000 <= terms.patientShare <= 8_000,
+            7_000 <= terms.patientShare <= 8_000
+            or (terms.patientShare == rules.TRUST_SHARE and desks_alone),
             2,
             "R8",
             f"the patient's share in {name} is out of bounds",
@@ -462,10 +467,11 @@ class MarketBook(Book):
         if till is not None:
             till.sold(args["licence"])
 
-    def unit_price(self, licence: Licence) -> tuple[int, int]:
-        """Base units by R13 that a unit of a licence costs now, and its consent's floor.
+    def unit_price(self, licence: Licence, least: int = 0) -> tuple[int, int]:
+        """Base units by R13 that a unit of a licence costs now, and its floor.
 
-        Zeros where consent or record lack, which was told when it was bought.
+        That is its consent's, or the ``least`` that somebody asks where that is more. Zeros where
+        consent or record lack, which was told when it was bought.
         """
         consent = self.consents.get(licence.ref.consent)
         if consent is None or consent.terms is None:
@@ -479,7 +485,7 @@ class MarketBook(Book):
             "purposes": licence.purposes,
             "urgent": licence.urgent,
         }
-        floor = consent.terms.floorPrice
+        floor = max(consent.terms.floorPrice, least)
         return self._unit(asked, floor), floor
 
     def _unit(self, asked: dict[str, Any], floor: int) -> int:
@@ -573,9 +579,15 @@ class MarketBook(Book):
                 "is for a region that its consent does not permit",
             ),
             (
-                not terms.licensees & vocabulary.AUCTION_ONLY or args["payer"] == self._auctions,
+                not terms.licensees & vocabulary.AUCTION_ONLY
+                or args["payer"] in (self._auctions, self._trust),
                 "R12",
                 "was sold otherwise than by auction, against its consent",
+            ),
+            (
+                (terms.patientShare == rules.TRUST_SHARE) == (args["payer"] == self._trust),
+                "R21",
+                "was sold by a trustee without a mandate, or by somebody else against one",
             ),
             (
                 record.facts.attested and not record.facts.superseded,
@@ -634,6 +646,11 @@ class MarketBook(Book):
             (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
             (not word.suspended, "R31", "was topped up while it was suspended"),
             (not word.urgent, "R13", "was topped up at an emergency's price"),
+            (
+                consent is None or consent.word.patient_share != rules.TRUST_SHARE,
+                "R21",
+                "was topped up past its trustee",
+            ),
             (
                 record is not None and record.facts.live,
                 "R35",

@@ -4,11 +4,13 @@ force.
 Events: LicenceSettled, LicenceBought, RecordRegistered, InstitutionChanged, PlatformChanged,
 ConsentGranted. The patient is the record's owner; custodian and annotator are the accounts that
 their institutions had then, and no annotator means none. A patient's share lies between 70 and 80
-%. A violation shows the account by the rules and the one that was paid, or the share in bps.
+%, or is 60 % of the whole price where the consent mandates a trustee (R21). A violation shows the
+account by the rules and the one that was paid, or the share in bps.
 """
 
 import ibis.expr.types as ir
 
+from medtoken.audit import rules
 from medtoken.audit.checks import _base as b
 from medtoken.audit.checks import _market as m
 
@@ -56,11 +58,12 @@ def violations(history: b.History) -> ir.Table:
         b.unequal(rows, "the kind of a settlement's record", rows.kind_of, rows.kind, **shown),
         b.broken(
             terms,
-            terms.terms_patient_share.between(7_000, 8_000),
+            terms.terms_patient_share.between(7_000, 8_000)
+            | (terms.terms_patient_share == rules.TRUST_SHARE),
             "the patient's share of the provider part, bps",
             subject=terms.consent,
             parties=[terms.patient],
-            expected="7000 to 8000",
+            expected="7000 to 8000, or 6000 with a trustee",
             found=terms.terms_patient_share,
         ),
     )

@@ -1,12 +1,12 @@
 """R13: every licence costs what the tariff gave at that block, or what a desk sold it for above the
 floor.
 
-Events: LicenceBought, ConsentGranted, RecordRegistered, RecordAttested, AttestationRevised,
+Events: LicenceBought, LicenceTrusted, ConsentGranted, RecordRegistered, RecordAttested, AttestationRevised,
 LicenseeChanged, ReferenceChanged, ScarcityChanged, FactorChanged, EmergencyDeclared, RoleGranted.
 The unit price is the consent's floor or reference x DVI/85 x purpose x urgency x sensitivity x
-region x scarcity x (1 - discount), whichever is higher, rounded down once to 10^9 base units. A
-desk (auction, basket, an account with that role) sells at a price of its own, even and never below
-the floor. A violation shows base units.
+region x scarcity x (1 - discount), whichever is higher, rounded down once to 10^9 base units; a
+trustee's price is the floor where it asks more (R21). Another desk (auction, basket, an account with
+that role) sells at a price of its own, even and never below the floor. A violation shows base units.
 """
 
 from typing import Any
@@ -36,8 +36,8 @@ def violations(history: b.History) -> ir.Table:
     years = m.started_years(rows.end_ - rows.block_time)
     rows = rows.mutate(units=b.dec(ibis.ifelse(metered, b.dec(1), years)))
     rows = rows.mutate(due=b.dec(rows.unit * rows.units))
-    desk = (rows.payer != rows.licensee) | (
-        ~b.same(rows.due, rows.price) & rows.desk_since.notnull()
+    desk = rows.asked.isnull() & (
+        (rows.payer != rows.licensee) | (~b.same(rows.due, rows.price) & rows.desk_since.notnull())
     )
     shown = {"subject": rows.licence, "parties": [rows.payer, rows.licensee]}
     own, sold = rows.filter(~desk), rows.filter(desk)
@@ -74,6 +74,10 @@ def _scene(history: b.History) -> ir.Table:
     """Every purchase with all that its price depends on, as it was then."""
     rows = history("data_market", "licence_bought")
     rows = m.with_licensee(history, m.with_terms(history, rows, floor="terms_floor_price"))
+    trusted = b.first_of(history("data_trust", "licence_trusted"), "licence")
+    rows = b.matched(rows, trusted, {"licence": "licence"}, asked="asked")
+    higher = (b.dec(rows.asked) > b.dec(rows.floor)).fill_null(False)
+    rows = rows.mutate(floor=ibis.ifelse(higher, b.dec(rows.asked), b.dec(rows.floor)))
     registry, tariff, record = "record_registry", "tariff", {"record": "record"}
     drafts = history(registry, "record_registered")
     taken = {name: f"draft_{name}" for name in ("kind", "tier", "region")}

@@ -5,13 +5,15 @@ Events: LicenceSettled, LicenceBought, RatesChanged, ConsentGranted, ConsentRevo
 VoucherRedeemed. A settlement pays what the licence has earned since the one before: by units used,
 or by time up to its end or the revocation. Of that gross the annotator and the platform get their
 rates; the rest is the provider's, of which the patient gets the share that was signed, rounding
-included; without an annotator its part is the provider's. The levy is on top. A violation shows the
-part by the rules and the one that was booked, base units.
+included; without an annotator its part is the provider's. Under a trustee the whole gross is the
+provider's, 60 % of it the patient's (R21). The levy is on top. A violation shows the part by the rules
+and the one that was booked, base units.
 """
 
 import ibis
 import ibis.expr.types as ir
 
+from medtoken.audit import rules
 from medtoken.audit.checks import _base as b
 from medtoken.audit.checks import _market as m
 
@@ -32,13 +34,17 @@ def violations(history: b.History) -> ir.Table:
     begin = ibis.ifelse(rows.form == m.METERED, 0, rows.start)
     rows = rows.mutate(mark=m.mark_at(rows), since=ibis.coalesce(rows.last_settled, begin))
     rows = rows.mutate(due=b.dec(m.earned(rows, rows.settled) - m.earned(rows, rows.since)))
-    alone = b.empty(rows.annotator)
+    trusted = (rows.patient_bps == rules.TRUST_SHARE).fill_null(False)
+    alone = b.empty(rows.annotator) | trusted
     annotator = ibis.ifelse(
         alone, b.dec(0), b.share(rows.gross, rows.annotator_rate, rows.annotator_amount)
     )
+    platform = ibis.ifelse(
+        trusted, b.dec(0), b.share(rows.gross, rows.platform_rate, rows.platform_amount)
+    )
     rows = rows.mutate(
         to_annotator=annotator,
-        to_platform=b.share(rows.gross, rows.platform_rate, rows.platform_amount),
+        to_platform=platform,
         to_levy=b.share(rows.gross, rows.levy_rate, rows.levy),
     )
     rows = rows.mutate(provider=b.dec(rows.gross) - rows.to_annotator - rows.to_platform)

@@ -35,7 +35,7 @@ SMALL = frozenset(
 _EVERYWHERE: dict[str, str] = {
     name: unit
     for unit, names in {
-        BASE: "amount annotator_amount at_risk bond burned cover custodian_amount drawn "
+        BASE: "amount annotator_amount asked at_risk bond burned cover custodian_amount drawn fee "
         "floor_price granted gross held inherited kept left limit max_price minted new_votes paid "
         "patient_amount platform_amount pool premium previous_votes price refund reserve returned "
         "royalty sales sold spent levy",

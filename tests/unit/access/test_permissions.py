@@ -14,7 +14,9 @@ from support.assets import opened
 from support.authenticator import Authenticator
 from support.desks import Desks, item
 from support.evm import Contract
-from support.world import DUT, NONE, ZERO, World, reverts
+from support.trust import mandate
+from support.trust import offer as put_up
+from support.world import DUT, FIXED, NONE, ZERO, World, reverts
 
 from medtoken import artifacts
 from medtoken.chain.abi import Entry
@@ -259,6 +261,9 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
     phone = Authenticator(1)
     world.change_passkey(phone.values())
     world.change_passkey(Authenticator(3).values())
+    world.trust.set_trustee(people.trustee, True, sender=people.accreditation)
+    mandated = mandate(world)
+    put_up(world, mandated)
     m, d, c = world.market, world.dut, world.dct
     not_owner = "signature: not by its owner"
     patient, licensee = people.patient, people.licensee
@@ -500,6 +505,14 @@ def test_a_stranger_gets_nowhere_with_what_is_anothers() -> None:
                 "account: deposit is too small",
             ),
             "release": ((ref,), "research: no support for it"),
+        },
+        "DataTrust": {
+            "set_offer": ((consent.values(), NONE, 0, True), "trust: no mandate for it"),
+            "buy": (
+                (world.order(mandated, form=FIXED, units=0), mandated.values(), []),
+                "account: deposit is too small",
+            ),
+            "settle": (([ref],), "trust: not sold here"),
         },
         "StorageRewards": {
             "challenge": ((1,), "storage: nothing is claimed"),

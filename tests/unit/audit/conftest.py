@@ -25,6 +25,8 @@ from support.recording import EvmChain, RecordingEvm
 from support.research import Research
 from support.rewards import Stage as Rewards
 from support.royalties import REASON, Stage
+from support.trust import buy as trusted
+from support.trust import mandate, offer
 from support.world import (
     DAY,
     DUT,
@@ -180,6 +182,7 @@ def story(w: Research) -> SimpleNamespace:
     _assets(w, marks)
     _protection(w, marks)
     _passkeys(w, marks)
+    _trust(w, marks)
     _research(w, marks)
     _governance(w, marks)
     _proposals(w, marks)
@@ -803,6 +806,37 @@ def _passkeys(w: World, marks: dict[str, object]) -> None:
     bought(approved(6, other))
     w.change_passkey(phone.values())
     marks["highly"] = consent.struct_hash()
+
+
+def _trust(w: World, marks: dict[str, object]) -> None:
+    """A trustee sells by the tariff and above it; one sale ends early, another trustee is barred (R21)."""
+    e, p, desk = w.evm, w.people, w.trust
+    office = p.accreditation
+    w.market.deposit(desk.address, 3 * DUT, sender=p.licensee)  # a gift to nobody
+    for who in (p.trustee, p.relay):
+        desk.set_trustee(who, True, sender=office)
+    desk.set_trustee(p.relay, False, sender=office)
+    sold, held = (
+        mandate(w, w.record(sender=p.stranger), floorPrice=floor) for floor in (50 * DUT, 0)
+    )
+    for consent in (sold, held):
+        offer(w, consent, 60 * DUT)
+    offer(w, held, 0, record=held.records)
+    who = p.other_licensee
+    term = trusted(w, sold, sender=who, agreement=b"\7" * 32)
+    calls = trusted(w, held, sender=who, agreement=b"\7" * 32, form=METERED, units=7)
+    e.warp(40 * DAY)
+    w.use(calls, 3)
+    desk.settle([term, calls], sender=p.stranger)
+    offer(w, sold, 61 * DUT, open_=False)
+    e.warp(DAY)
+    w.settle(term)
+    w.revoke(sold)
+    e.warp(DAY)
+    desk.settle([term, calls], sender=p.stranger)
+    w.admit(p.trustee)
+    w.market.reclaim(DUT, sender=p.trustee)
+    marks.update(trusted_term=term, trusted_calls=calls, mandate=held)
 
 
 def _assets(w: World, marks: dict[str, object]) -> None:

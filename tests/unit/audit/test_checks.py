@@ -88,6 +88,21 @@ def more(by: int) -> Callable[[Any], Any]:
 # check, table, which row, what to change in it, and what the check then says
 Plant = tuple[str, str, int, dict[str, Any], str]
 PLANTS: list[Plant] = [
+    ("r21_trust", "data_trust_licence_trusted", 0, {"trustee": OTHER}, "the trustee that sold"),
+    ("r21_trust", "data_trust_licence_trusted", 0, {"fee": more(1)}, "the trustee's part of a"),
+    ("r21_trust", "data_trust_licence_trusted", 0, {"asked": more(1)}, "what a trustee asked for"),
+    ("r21_trust", "data_trust_offer_changed", 0, {"open": False}, "by a trustee that was"),
+    ("r21_trust", "data_trust_trustee_changed", 0, {"accredited": False}, "by a trustee that was"),
+    ("r21_trust", "data_trust_trustee_paid", 0, {"amount": more(1)}, "paid to a trustee in all"),
+    ("r21_trust", "data_trust_trustee_paid", 1, {"returned": more(1)}, "returned of a trustee's"),
+    ("r21_trust", "data_trust_trustee_paid", 0, {"trustee": OTHER}, "whom the trust pays"),
+    (
+        "r13_price",
+        "data_trust_licence_trusted",
+        0,
+        {"asked": more(10**18)},
+        "the price of a licence",
+    ),
     (
         "r22_compensation",
         "compensation_fund_contribution_paid",
@@ -448,6 +463,7 @@ _ELSEWHERE = (
     "passkey did not approve",
     "a record's tier",
     "takes over from",
+    "by a trustee that was",
 )
 # What shows a sum of what was changed and something else, or what follows from it.
 _SUMS = (

@@ -15,7 +15,7 @@ from medtoken.deploy.roles import CONTRACT_ROLES, FUNCTION_ROLES, Role
 from medtoken.errors import BadInput
 
 DESKS = ("AuctionHouse", "BasketDesk")
-ALL = (*DESKS, "ResearchDesk")
+ALL = (*DESKS, "ResearchDesk", "DataTrust")
 
 
 @pytest.fixture(scope="module")

@@ -35,6 +35,7 @@ OURS = [
     "BreachCover",
     "CompensationFund",
     "Passkeys",
+    "DataTrust",
     "AssetAccount",
     "InstitutionToken",
     "PayoutRelay",

@@ -38,6 +38,7 @@ STOPPED = {
     "AuctionHouse": {"bid", "award"},
     "BasketDesk": {"reserve", "top_up", "take", "take_many"},
     "ResearchDesk": {"buy"},
+    "DataTrust": {"buy"},
 }
 
 

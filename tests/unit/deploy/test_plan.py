@@ -48,7 +48,7 @@ def _refs(value: Any) -> Iterator[str]:
             yield from _refs(inner)
 
 
-@pytest.mark.parametrize(("operator", "contracts"), [(OPERATOR, 28), (None, 29)])
+@pytest.mark.parametrize(("operator", "contracts"), [(OPERATOR, 29), (None, 30)])
 def test_every_step_refers_only_to_what_was_created_before(
     operator: str | None, contracts: int
 ) -> None:

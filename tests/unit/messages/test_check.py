@@ -69,6 +69,7 @@ def test_a_consent_of_nobody_is_refused(world: World) -> None:
         {},
         {"patientShare": 7_000, "floorPrice": 0, "tier": 1, "region": 1},
         {"patientShare": 8_000, "floorPrice": (2**64 - 1) * 10**9, "tier": 3},
+        {"patientShare": 6_000, "licensees": 2 | 1 << 255, "nonce": 1 << 170 | 1},
         {"expiry": 2**40 - 1, "deadline": 2**256 - 1, "floorPrice": 50 * DUT + 10**9},
     ],
 )

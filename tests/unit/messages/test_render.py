@@ -106,6 +106,28 @@ def test_a_consent_to_research_on_diseases() -> None:
     )
 
 
+def test_a_mandate_says_who_sells_and_who_is_paid_what() -> None:
+    """R21: the patient's one signature names the trustee, in words."""
+    consent = replace(
+        TYPICAL,
+        licensees=TYPICAL.licensees | vocabulary.AUCTION_ONLY,
+        patientShare=vocabulary.TRUST_SHARE,
+        nonce=(7 << 160) + 0x4FE63778E7162489E1FBE170E9E7A3E9E27E887C,
+    )
+    text = consent.render()
+    assert (
+        "You mandate the trustee 0x4fE63778E7162489E1fbE170E9E7A3e9E27e887c to manage this for you. It "
+        "alone sells, to whom these terms allow, never below the tariff's price; it may ask more, or "
+        "hold back. You sign no further sale. Taking this back ends the mandate.\n"
+    ) in text
+    assert (
+        "They pay at least 50 DUT for each use or licence. Of the whole price, 60 % is yours and 40 % "
+        "the custodian's. They pay the trustee 15 % of it on top.\n"
+    ) in text
+    assert "auction" not in text
+    assert "provider" not in text
+
+
 def test_codes_that_nobody_knows_are_shown_as_they_are() -> None:
     consent = replace(
         TYPICAL,

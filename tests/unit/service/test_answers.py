@@ -249,6 +249,11 @@ def test_a_quote_is_what_the_tariff_says_and_a_purchase_then_costs(
         ({"licensees": 1}, "", "The consent does not name a group that you are in."),
         ({"region": 840}, "", "The consent is for another region."),
         ({"licensees": 1 << 255 | 2}, "", "The patient sells by auction only."),
+        (
+            {"licensees": 1 << 255 | 2, "patientShare": 6_000, "nonce": 1},
+            "",
+            "A trustee manages this record: it is bought at its desk.",
+        ),
         ({"tier": 1}, "", "The record is more sensitive than the consent covers."),
     ],
 )
