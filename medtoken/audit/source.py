@@ -130,7 +130,7 @@ class Suite:
     def of(cls, record: Record, last: int | None = None) -> Suite:
         """From a deployment record, without what may be added and came after block ``last``.
 
-        Raises DeploymentError when a contract is missing in it.
+        Raises DeploymentError when a contract is missing in it, or two are at one address.
         """
         missing = [name for name in CONTRACTS if name not in record.contracts]
         if missing:
@@ -138,6 +138,13 @@ class Suite:
         found = {name: record.contracts[name] for name in CONTRACTS}
         added = {name: record.contracts[name] for name in OPTIONAL if name in record.contracts}
         added = {name: c for name, c in added.items() if last is None or c.block <= last}
+        at: dict[str, str] = {}
+        for name, contract in (found | added).items():
+            other = at.setdefault(contract.address.lower(), name)
+            if other != name:
+                raise DeploymentError(
+                    f"The deployment record has {other} and {name} at one address, {contract.address}."
+                )
         return cls(
             {name: c.address for name, c in (found | added).items()},
             {c.address: name for name, c in found.items() if c.implementation is not None},

@@ -160,7 +160,10 @@ def read_manifest(out: Path) -> Manifest:
     except FileNotFoundError:
         raise BadInput(f"There are no tables in {out}: {MANIFEST} is missing.") from None
     except (OSError, msgspec.DecodeError) as error:
-        raise IntegrityError(f"{path} cannot be read: {error}.") from None
+        raise IntegrityError(
+            f"{path} cannot be read: {error}. Nothing tells which of the tables beside it are whole: "
+            "delete the folder and extract them anew."
+        ) from None
     if found.schema != VERSION:
         raise StateError(
             f"The tables in {out} have schema {found.schema}, this is {VERSION}; extract them anew."

@@ -352,6 +352,19 @@ def test_a_record_of_another_chain_or_suite_is_refused(
         DeploymentError,
         "no contract at 0x7777.*Tariff",
     )
+    tariff = deployment.contracts["Tariff"].address
+    twice = {
+        **deployment.contracts,
+        "Treasury": replace(deployment.contracts["Treasury"], address=tariff),
+    }
+    refused(
+        node,
+        replace(deployment, contracts=twice),
+        tmp_path / "d",
+        DeploymentError,
+        "has Treasury and Tariff at one address",
+    )
+    assert not (tmp_path / "d").exists()
     node.lie = lambda method, params, result: [] if method == "eth_getLogs" else result
     refused(node, deployment, tmp_path / "c", DeploymentError, "tells of no event of this suite")
 
