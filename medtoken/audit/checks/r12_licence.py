@@ -75,28 +75,34 @@ def _bought(history: b.History) -> list[ir.Table]:
 
 
 def _used(history: b.History) -> list[ir.Table]:
-    rows = b.matched(
-        m.marks(history),
-        m.licences(history),
-        {"licence": "licence"},
-        licensee="licensee",
+    marks, licences, keys = m.marks(history), m.licences(history), {"licence": "licence"}
+    # Numbers alone are added up; whose they are is looked up where they are wrong.
+    sums = b.matched(
+        marks.select("at", "licence", "units", "used"),
+        licences,
+        keys,
         metered=ibis._.form == m.METERED,
         bought_at="at",
         first="units",
     )
-    sums = rows.select("at", "units", "bought_at")
+    sums = sums.drop("licence")
     sums = sums.mutate(sum=sums.units.sum().over(b.up_to(sums, sums.bought_at)).cast("int64"))
-    rows = b.matched(rows, sums, {"at": "at"}, sum="sum")
-    rows = rows.mutate(due=ibis.ifelse(rows.metered, rows.sum, 0))
+    sums = sums.mutate(due=ibis.ifelse(sums.metered, sums.sum, 0))
+    # Top-ups only add to what the purchase paid for.
+    within = ~sums.metered | (sums.used <= sums["first"])
+    fine = (sums.units > 0) & b.same(sums.due, sums.used) & within
+    wrong = sums.filter(~fine.fill_null(False)).select("at", "due", "metered")
+    rows = b.matched(
+        marks.semi_join(wrong, "at"), wrong, {"at": "at"}, due="due", metered="metered"
+    )
+    rows = b.matched(rows, licences, keys, licensee="licensee")
     bought = history("data_market", "licence_bought").select("at", "licence", "units")
     more = history("data_market", "licence_topped_up").select("at", "licence", "units")
     steps = bought.union(more)
     steps = steps.mutate(
         prepaid=steps.units.sum().over(b.up_to(steps, steps.licence)).cast("int64")
     )
-    # Top-ups only add to what the purchase paid for.
-    far = rows.filter(~(~rows.metered | (rows.used <= rows.first)).fill_null(False))
-    far = b.as_of(far, steps, {"licence": "licence"}, prepaid="prepaid")
+    rows = b.as_of(rows, steps, keys, prepaid="prepaid")
     shown = {"subject": rows.licence, "parties": [rows.licensee]}
     return [
         b.broken(
@@ -109,13 +115,12 @@ def _used(history: b.History) -> list[ir.Table]:
         ),
         b.unequal(rows, "units used in all", rows.due, rows.used, **shown),
         b.broken(
-            far,
-            ~far.metered | (far.used <= far.prepaid),
+            rows,
+            ~rows.metered | (rows.used <= rows.prepaid),
             "units used, against those prepaid",
-            expected=far.prepaid,
-            found=far.used,
-            subject=far.licence,
-            parties=[far.licensee],
+            expected=rows.prepaid,
+            found=rows.used,
+            **shown,
         ),
     ]
 

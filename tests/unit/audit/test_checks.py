@@ -242,6 +242,7 @@ PLANTS: list[Plant] = [
     ("r12_licence", "data_market_licence_bought", 0, {"agreement": WORD}, "the agreement"),
     ("r12_licence", "data_market_licence_used", 2, {"used": more(1)}, "units used in all"),
     ("r12_licence", "data_market_licence_used", 0, {"units": 0}, "units of a use"),
+    ("r12_licence", "data_market_licence_used", 0, {"used": 10**9}, "against those prepaid"),
     ("r12_licence", "licence_token_transfer", 0, {"to_": OTHER}, "a licence's token"),
     (
         "r13_price",
