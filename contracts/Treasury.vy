@@ -3,9 +3,9 @@
 @title Treasury
 @license AGPL-3.0-only
 @notice The reserve (R16): holds the levies of all payments, and burns a part of each levy that arrives while
-        the supply of DUT is above its ceiling (R17). Beside that burn it is spent within budgets alone, each of
-        which the timelock approved for one spender: so much in a period, until a day. What a spender does not need
-        it gives back. Its books always say: reserve = levies − burned − spent.
+        the supply of DUT is above its ceiling (R17). The timelock can burn more of it. Else it is spent within budgets
+        alone, each of which the timelock approved for one spender: so much in a period, until a day. What a spender
+        does not need it gives back. Its books always say: reserve = levies − burned − spent.
 @dev Behind a proxy.
 """
 
@@ -198,6 +198,21 @@ def give_back(amount: uint256):
 
 
 @external
+def burn_reserve(amount: uint256):
+    """
+    @notice Burn `amount` base units of the reserve, for good (R17). What budgets may still spend is not kept back from it.
+    @dev Caller: the timelock, that is, an executed proposal. Reverts on zero and over the reserve.
+    """
+    access._restricted()
+    assert amount != 0, "treasury: the amount is zero"
+    assert amount <= self._reserve(), "treasury: the reserve is too small"
+    # The low half holds it: all that is ever burned of levies is at most the levies.
+    self._gone += amount
+    log ITreasury.ReserveBurned(amount=amount, reserve=self._reserve())
+    extcall _DUT.burn(amount)
+
+
+@external
 def set_ceiling(ceiling: uint256):
     """
     @notice Set the supply of DUT, in base units, above which levies are burned in part.
@@ -221,7 +236,7 @@ def set_burn_share(burnShare: uint256):
 @view
 def books() -> (uint256, uint256, uint256):
     """
-    @notice Levies received, burned of them, and the reserve that is left; base units.
+    @notice Levies received, burned of them (as they came, or by the timelock), and the reserve that is left; base units.
     """
     return self._levies, self._burned(self._gone), self._reserve()
 

@@ -138,6 +138,7 @@ CALLERS: dict[str, dict[str, Caller]] = {
         "approve_budget": ROLE,
         "spend": _bound("whoever has a budget, within it"),
         "give_back": _bound("whoever has a budget, what it has spent"),
+        "burn_reserve": ROLE,
         "set_ceiling": ROLE,
         "set_burn_share": ROLE,
     },

@@ -189,6 +189,11 @@ class Reserve(Treasury):
     ) -> None:
         self.budgets[spender] = Budget(limit, period, self.now, self.now + length)
 
+    def burn_reserve(self, sender: str, amount: int) -> None:
+        self.burned += amount
+        assert self.spent <= self.levies - self.burned, "more than the reserve"
+        self.model.dut.burn(self.address, amount)
+
     def spend(self, spender: str, amount: int) -> None:
         budget = self.budgets[spender]
         number = (self.now - budget.since) // budget.period

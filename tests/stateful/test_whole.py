@@ -176,6 +176,11 @@ class Everybody(Coalition):
             self.w.as_timelock(self.w.treasury, "set_ceiling", (0, 0, HUGE)[a % 3])
         with self.perhaps():
             self.w.as_timelock(self.w.treasury, "set_burn_share", (0, 1, 5_000, 10_000)[b % 4])
+        reserve = int(self.w.treasury.books()[2])
+        if b % 3 == 0:
+            with self.perhaps():
+                amount = (reserve // 3, 0, reserve + 1)[a % 3]
+                self.w.as_timelock(self.w.treasury, "burn_reserve", amount)
 
     def window(self, a: int, b: int) -> None:
         with self.perhaps():

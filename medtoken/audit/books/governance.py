@@ -71,6 +71,7 @@ _RESTRICTED = {
     ("Treasury", "BudgetApproved"): "approve_budget",
     ("Treasury", "LevyReceived"): "receive_levy",
     ("Treasury", "ParameterChanged"): "set_ceiling",
+    ("Treasury", "ReserveBurned"): "burn_reserve",
     ("UsageToken", "CapChanged"): "setCap",
     ("UsageToken", "Issued"): "issue",
     ("UsageToken", "Redeemed"): "redeem",

@@ -106,6 +106,22 @@ class TreasuryBook(Book):
                 Announced(self.usage.treasury, ZERO_ADDRESS, burned, 3, "R17", "the burn")
             )
 
+    def _burned(self, event: Event) -> None:
+        amount = event.args["amount"]
+        self.journal.require(
+            0 < amount <= self.reserve,
+            3,
+            "R17",
+            f"{amount} burned are nothing, or over the reserve",
+        )
+        self.burned += amount
+        self.journal.expect(
+            3, "R16", "the reserve after a burn", self.reserve, event.args["reserve"]
+        )
+        self.usage.announce(
+            Announced(self.usage.treasury, ZERO_ADDRESS, amount, 3, "R17", "a burn of the reserve")
+        )
+
     def _parameter(self, event: Event) -> None:
         name = _PARAMETERS.get(event.args["name"])
         if name is None:
@@ -194,6 +210,7 @@ class TreasuryBook(Book):
 
     handlers: ClassVar[Mapping[str, Handler]] = {
         "LevyReceived": _received,
+        "ReserveBurned": _burned,
         "ParameterChanged": _parameter,
         "BudgetApproved": _approved,
         "BudgetSpent": _spent,

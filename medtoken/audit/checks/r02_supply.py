@@ -4,7 +4,7 @@ more than it has.
 Events: Transfer, Issued and Redeemed of DUT, LevyReceived of the treasury. Every balance, rebuilt
 from all transfers, is never negative, so all balances add up to the supply; what is minted in a
 transaction is what exchanges issued in it, and what is burned is what they redeemed or what the
-treasury burned of a levy. A violation shows base units.
+treasury burned of a levy or of its reserve. A violation shows base units.
 """
 
 import ibis
@@ -28,13 +28,16 @@ def violations(history: b.History) -> ir.Table:
     issued = history("usage_token", "issued")
     burns = moves.filter(b.empty(moves.to_))
     redeemed = history("usage_token", "redeemed").mutate(
-        account=ibis._.exchange, burnt=ibis._.amount
+        account=ibis._.exchange, burnt=b.dec(ibis._.amount)
     )
     levies = history("treasury", "levy_received").mutate(
-        account=ibis._.address, burnt=ibis._.burned
+        account=ibis._.address, burnt=b.dec(ibis._.burned)
+    )
+    reserve = history("treasury", "reserve_burned").mutate(
+        account=ibis._.address, burnt=b.dec(ibis._.amount)
     )
     place = [*b.PLACE, "account", "burnt"]
-    reasons = redeemed.select(*place).union(levies.select(*place))
+    reasons = b.stack(*(rows.select(*place) for rows in (redeemed, levies, reserve)))
     return b.stack(
         b.overdrawn(legs, "the balance of an account"),
         b.both(

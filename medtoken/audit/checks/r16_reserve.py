@@ -1,7 +1,8 @@
 """R16: the reserve is levies less what was burned and spent, and is spent only within an approved
 budget.
 
-Events: LevyReceived, BudgetApproved, BudgetSpent, BudgetReturned of the treasury, Transfer of DUT.
+Events: LevyReceived, ReserveBurned, BudgetApproved, BudgetSpent, BudgetReturned of the treasury,
+Transfer of DUT.
 The reserve that each event tells is the sum of all before it, never negative; what is spent stays,
 in each period, within the limit of a budget that runs; and DUT leaves the treasury for nothing
 else. A violation shows base units.
@@ -21,8 +22,9 @@ TITLE = "The reserve is spent within budgets only"
 
 def violations(history: b.History) -> ir.Table:
     """Reserves that do not add up, spending without a budget, DUT that left without a reason."""
-    levies, spent, back = (
-        history("treasury", event) for event in ("levy_received", "budget_spent", "budget_returned")
+    levies, spent, back, burnt = (
+        history("treasury", event)
+        for event in ("levy_received", "budget_spent", "budget_returned", "reserve_burned")
     )
     keep = ["block_number", "block_time", "tx_hash", "log_index", "at", "reserve"]
     none = ibis.null("int64")
@@ -30,6 +32,7 @@ def violations(history: b.History) -> ir.Table:
         levies.select(*keep, account="payer", change=b.dec(levies.amount) - b.dec(levies.burned)),
         spent.select(*keep, account="spender", change=-b.dec(spent.amount)),
         back.select(*keep, account="spender", change=b.dec(back.amount)),
+        burnt.select(*keep, account="address", change=-b.dec(burnt.amount)),
     )
     rows = rows.mutate(due=b.running(rows, rows.change))
     place = [
@@ -94,7 +97,7 @@ def violations(history: b.History) -> ir.Table:
             found=moves.amount,
             **shown,
         ),
-        _left(history, spent, levies),
+        _left(history, spent, levies, burnt),
     )
 
 
@@ -102,11 +105,14 @@ def _who(rows: ir.Table) -> dict[str, Any]:
     return {"parties": [rows.spender]}
 
 
-def _left(history: b.History, spent: ir.Table, levies: ir.Table) -> ir.Table:
+def _left(history: b.History, spent: ir.Table, levies: ir.Table, burnt: ir.Table) -> ir.Table:
     treasury, moves = history.address("Treasury"), history("usage_token", "transfer")
     nobody = moves.filter(b.empty(moves.to_)).select(account="to_").distinct()
-    burned = levies.filter(levies.burned > 0)
     keep = ["block_number", "tx_hash", "log_index", "at"]
+    burned = b.stack(
+        levies.filter(levies.burned > 0).select(*keep, burned=b.dec(levies.burned)),
+        burnt.select(*keep, burned=b.dec(burnt.amount)),
+    )
     burns = burned.cross_join(nobody).select(*keep, "account", amount=b.dec(burned.burned))
     reasons = spent.select(*keep, account="spender", amount=b.dec(spent.amount)).union(burns)
     left = moves.filter(moves.from_ == b.raw(treasury))

@@ -45,6 +45,7 @@ _SET = {
     ("Tariff", "ReferenceChanged"): "set_reference",
     ("Treasury", "BudgetApproved"): "approve_budget",
     ("Treasury", "ParameterChanged"): "set_ceiling",
+    ("Treasury", "ReserveBurned"): "burn_reserve",
     ("UsageToken", "CapChanged"): "setCap",
 }
 # What tells the value before: contract and event, what it is of, and the names of both values.

@@ -931,6 +931,7 @@ def _research(w: Research, marks: dict[str, object]) -> None:
     w.release(unused)  # into a budget that is over
     # Somebody else's budget, which is not a contract's of this suite.
     w.as_timelock(w.treasury, "approve_budget", p.annotator, 9 * DUT, DAY, 40 * DAY)
+    w.as_timelock(w.treasury, "burn_reserve", DUT + 1)
     w.treasury.spend(4 * DUT, sender=p.annotator)
     w.dut.approve(w.treasury.address, DUT, sender=p.annotator)
     w.treasury.give_back(DUT, sender=p.annotator)

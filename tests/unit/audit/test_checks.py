@@ -88,6 +88,9 @@ def more(by: int) -> Callable[[Any], Any]:
 # check, table, which row, what to change in it, and what the check then says
 Plant = tuple[str, str, int, dict[str, Any], str]
 PLANTS: list[Plant] = [
+    ("r16_reserve", "treasury_reserve_burned", 0, {"reserve": more(1)}, "the reserve"),
+    ("r16_reserve", "treasury_reserve_burned", 0, {"amount": more(2)}, "DUT that left the treas"),
+    ("r02_supply", "treasury_reserve_burned", 0, {"amount": more(1)}, "DUT burned in a transac"),
     ("r21_trust", "data_trust_licence_trusted", 0, {"trustee": OTHER}, "the trustee that sold"),
     ("r21_trust", "data_trust_licence_trusted", 0, {"fee": more(1)}, "the trustee's part of a"),
     ("r21_trust", "data_trust_licence_trusted", 0, {"asked": more(1)}, "what a trustee asked for"),

@@ -115,6 +115,9 @@ UNSEEN = {
     "Passkeys.LicenceApproved": 1,
     # a claim that nobody has decided: whoever does not know of it does not know what to ask for
     "BreachCover.ClaimMade": 1,
+    # a trustee that was barred before it did anything; an offer for records that have their own
+    "DataTrust.TrusteeChanged": 1,
+    "DataTrust.OfferChanged": 1,
     # never used: a record that nobody attested, a batch (its use does not tell that it is one), a
     # consent that was cancelled before it came, studies that nobody undertook, an option that
     # neither vested nor went back, what still waits to be carried out, roles that nobody has used,

@@ -83,7 +83,7 @@ def test_what_somebody_sends_it_is_in_no_book(world: World, payer: str) -> None:
 
 
 def test_nothing_else_leaves_it(world: World, payer: str) -> None:
-    """R16: what leaves is within a budget that the timelock approved; no other function pays out."""
+    """R16: what leaves is burned, or within a budget that the timelock approved; nothing else pays out."""
     world.treasury.receive_levy(100, sender=payer)
     writes = {
         entry["name"]
@@ -96,6 +96,7 @@ def test_nothing_else_leaves_it(world: World, payer: str) -> None:
         "approve_budget",
         "spend",
         "give_back",
+        "burn_reserve",
         "set_ceiling",
         "set_burn_share",
     }
