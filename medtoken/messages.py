@@ -216,10 +216,13 @@ class Consent(Message):
         ]
         lines.append(f"It covers {vocabulary.tier_words(self.tier)}.")
         if self.trustee is not None:
+            sale = "You sign no further sale."
+            if self.tier >= vocabulary.Tier.HIGHLY_SENSITIVE:
+                sale = "You approve each sale with your passkey."
             lines.append(
                 f"You mandate the trustee {self.trustee} to manage this for you. It alone sells, to "
                 "whom these terms allow, never below the tariff's price; it may ask more, or hold "
-                "back. You sign no further sale. Taking this back ends the mandate."
+                f"back. {sale} Taking this back ends the mandate."
             )
         elif self.licensees & vocabulary.AUCTION_ONLY:
             lines.append("Nobody can simply buy: only by an auction that you sign.")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,12 +26,23 @@ from medtoken.errors import BadInput, InvalidSignature
 _ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _MOST_DATA, _MOST_CLIENT = 512, 1024  # bytes that the contract takes
 _LEAST_DATA, _PRESENT_AND_VERIFIED = 37, 5
+_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_HOST = re.compile(rf"(?!.{{254}}){_LABEL}(?:\.{_LABEL})*")
 _CLIENT_START = b'{"type":"webauthn.get","challenge":"'
 
 
 def relying_party(host: str) -> bytes:
-    """SHA-256 of a relying party's id, the host that serves the page; as authenticators state it."""
-    return hashlib.sha256(host.encode("idna" if not host.isascii() else "ascii")).digest()
+    """SHA-256 of a relying party's id, the host that serves the page; as authenticators state it.
+
+    Raises BadInput for anything but the bare name as browsers write it: in lower-case ASCII.
+    """
+    if not _HOST.fullmatch(host):
+        # Other letters are not turned to ASCII here: there are several ways, and browsers take one.
+        raise BadInput(
+            "The site must be a bare host name in lower-case ASCII, like records.example; "
+            "a name with other letters is written with xn--."
+        )
+    return hashlib.sha256(host.encode()).digest()
 
 
 @dataclass(frozen=True)

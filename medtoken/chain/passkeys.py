@@ -82,6 +82,16 @@ class Passkeys(_Contract):
             raise BadInput(f"There is no request {number} under the consent 0x{consent.hex()}.")
         return found[number - 1]
 
+    def number_of(self, consent: bytes, licensee: str, order: Order) -> int:
+        """The number, from 1, of a licensee's own request of an order.
+
+        Anybody can send the same order first, in its own name. Raises BadInput when there is none.
+        """
+        for number, found in enumerate(self.requests(consent), 1):
+            if found.licensee.lower() == licensee.lower() and found.order == order:
+                return number
+        raise BadInput(f"{licensee} asked for no such licence under 0x{consent.hex()}.")
+
     def change(
         self, wallet: Wallet, message: PasskeyChange, signature: bytes = b"", key: str | None = None
     ) -> Receipt:

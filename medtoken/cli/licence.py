@@ -175,7 +175,7 @@ def request(
         key=context.intent(),
     )
     passkeys = Passkeys(context.suite.node, context.suite.deployment)
-    number = [found.order for found in passkeys.requests(consent_id)].index(order) + 1
+    number = passkeys.number_of(consent_id, licensee.address, order)
     context.done(
         {"consent": hexed(consent_id), "request": number, "end": order.end},
         f"Request {number} under the consent {hexed(consent_id)} waits for the patient's passkey.",

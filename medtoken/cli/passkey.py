@@ -106,11 +106,20 @@ def show(context: Context, patient: str | None) -> None:
 @click.argument("consent_id", metavar="CONSENT", type=WORD)
 @common
 def requests(context: Context, consent_id: bytes) -> None:
-    """Show what licensees asked the patient of CONSENT to approve, with its number."""
-    contract = _contract(context)
-    patient = context.suite.market.consent(consent_id).patient
-    listed, lines = [], []
+    """Show what licensees asked the patient of CONSENT to approve, with its number.
+
+    Anybody may ask: what is asked by those whom the consent does not cover is counted only.
+    """
+    from medtoken.audit.books.market import MarketBook
+
+    contract, market = _contract(context), context.suite.market
+    terms = market.consent_terms(consent_id)
+    patient = terms.patient
+    listed, lines, hidden = [], [], 0
     for number, asked in enumerate(contract.requests(consent_id), 1):
+        if not MarketBook.covers(terms, market.licensee(asked.licensee)):
+            hidden += 1
+            continue
         until = contract.approved_until(patient, consent_id, asked.licensee, asked.order)
         text = asked.approval(patient, until or asked.order.end).render().splitlines()[0]
         listed.append(
@@ -124,7 +133,11 @@ def requests(context: Context, consent_id: bytes) -> None:
         )
         state = f"approved until {_time(until)}" if until else "not approved"
         lines.append(f"{number}. {text} ({state})")
-    context.done({"requests": listed}, "\n".join(lines) or "Nobody asked.")
+    if not lines:
+        lines.append("Nobody asked whom the consent covers." if hidden else "Nobody asked.")
+    if hidden:
+        lines.append(f"{hidden} by those whom the consent does not cover: hidden.")
+    context.done({"requests": listed, "hidden": hidden}, "\n".join(lines))
 
 
 @passkey.command()
@@ -172,6 +185,8 @@ def _answer(path: Path) -> Assertion:
         told = json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         raise BadInput(f"{path} is not JSON.") from None
+    except RecursionError:
+        raise BadInput(f"{path} is no answer of a passkey.") from None
     if not isinstance(told, dict):
         raise BadInput(f"{path} is no answer of a passkey.")
     return Assertion.of_json(told)

@@ -114,6 +114,7 @@ export const GROUPS = vocabulary.groups as unknown as Table;
 export const REGIONS = vocabulary.regions as unknown as Table;
 export const PROFILES = vocabulary.profiles as Record<string, { digest: string; line: string }>;
 const TIERS = vocabulary.tiers as Record<string, string>;
+const HIGHLY_SENSITIVE = 3n;
 export const AUCTION_ONLY = 1n << 255n;
 const TRUST_SHARE = "6000";
 export const ZERO = `0x${"00".repeat(32)}`;
@@ -203,10 +204,12 @@ export function renderConsent(message: Fields): string {
   ];
   const trustee = trusteeOf(message);
   if (trustee) {
+    const sale = field("tier") >= HIGHLY_SENSITIVE
+      ? "You approve each sale with your passkey."
+      : "You sign no further sale.";
     lines.push(
       `You mandate the trustee ${trustee} to manage this for you. It alone sells, to whom these terms allow, ` +
-        "never below the tariff's price; it may ask more, or hold back. You sign no further sale. " +
-        "Taking this back ends the mandate.",
+        `never below the tariff's price; it may ask more, or hold back. ${sale} Taking this back ends the mandate.`,
     );
   } else if (licensees & AUCTION_ONLY) {
     lines.push("Nobody can simply buy: only by an auction that you sign.");

@@ -14,6 +14,8 @@ from support.authenticator import Authenticator, high
 from support.stage import Stage
 
 from medtoken.audit import replay
+from medtoken.chain.node import Receipt, Wallet
+from medtoken.chain.passkeys import Passkeys
 from medtoken.cli import cli
 from medtoken.errors import BadInput, ConsentRefused, InvalidSignature, NotPermitted
 from medtoken.messages import DUT
@@ -100,11 +102,35 @@ def test_a_licence_that_a_passkey_approved(stage: Stage, run: Any, tmp_path: Pat
     assert found.ledger.as_dict()["passkeys"]["approvals"] == 1
 
 
+def test_who_is_not_covered_can_ask_first_and_is_not_shown(
+    stage: Stage, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anybody sees an order on its way, and can ask for the same before it in its own name."""
+    record = stage.record()
+    consent = stage.consent(record)
+    ask = Passkeys.request
+
+    def overtaken(passkeys: Passkeys, wallet: Wallet, *what: Any, **more: Any) -> Receipt:
+        ask(passkeys, stage.chain.cast["hospital"], *what)
+        return ask(passkeys, wallet, *what, **more)
+
+    monkeypatch.setattr(Passkeys, "request", overtaken)
+    named = "0x" + consent.hex()
+    wanted = ["0x" + record.hex(), "--consent", named, "--purpose", "HMB", "--purpose", "NPUNCU"]
+    assert run("licence", "request", *wanted)["request"] == 2
+    found = run("passkey", "requests", named)
+    assert found["hidden"] == 1
+    assert [(one["request"], one["licensee"]) for one in found["requests"]] == [
+        (2, stage.licensee.address)
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
         ("", "is not JSON"),
         ("[]", "no answer of a passkey"),
+        ("[" * 60_000, "no answer of a passkey"),
         ("{}", "lacks a part"),
         ('{"response": 3}', "lacks a part"),
         ('{"authenticatorData": "!", "clientDataJSON": "", "signature": ""}', "not base64url"),

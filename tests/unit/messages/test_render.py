@@ -126,6 +126,9 @@ def test_a_mandate_says_who_sells_and_who_is_paid_what() -> None:
     ) in text
     assert "auction" not in text
     assert "provider" not in text
+    sensitive = replace(consent, tier=3).render()
+    assert "hold back. You approve each sale with your passkey. Taking this back" in sensitive
+    assert "no further sale" not in sensitive
 
 
 def test_codes_that_nobody_knows_are_shown_as_they_are() -> None:

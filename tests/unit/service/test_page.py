@@ -213,6 +213,7 @@ def _more() -> list[tuple[Message, Domain]]:
         {"region": 999, "tier": 9, "fields": b"\3" * 32},
         {"patientShare": 7_777, "floorPrice": 10**9},
         {"patientShare": 6_000, "licensees": 1 << 255 | 2, "nonce": (9 << 160) + 0xAB << 8},
+        {"patientShare": 6_000, "licensees": 1 << 255 | 2, "nonce": 0xAB << 8, "tier": 3},
         {"patientShare": 7_050, "floorPrice": 0, "tier": 3},
         {"floorPrice": 12_345_678_900_000_000_000, "expiry": 2**39},
         *({"region": code} for code, _ in vocabulary.REGIONS.values()),
