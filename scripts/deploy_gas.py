@@ -51,7 +51,9 @@ def main() -> None:
     seats = [(dev_wallet(n).address, int(chamber)) for n, chamber in enumerate(Chamber) if n]
     plans = [
         load_params("devnet", operator=who, platform=who, people=everybody),
-        load_params("devnet", operator=None, platform=who, people=everybody, seats=seats),
+        load_params(
+            "devnet", operator=None, platform=who, people=everybody, seats=seats, governed=True
+        ),
     ]
     for params in plans:
         for kind, gas in measured(params):

@@ -36,6 +36,7 @@ _FORM: constant(uint256) = 3
 _SUSPENDED: constant(uint256) = 4
 _CLOSED: constant(uint256) = 8
 _URGENT: constant(uint256) = 16
+_APPROVED: constant(uint256) = 32
 
 _HIGHLY_SENSITIVE: constant(uint256) = 3
 _WORLD: constant(uint256) = 1
@@ -112,8 +113,8 @@ def top_up(ref: IDataMarket.LicenceRef, units: uint256):
     """
     @notice Prepay further units of the caller's metered licence at its price.
     @dev Caller: the licensee. Reverts while the market is paused, when the rates have changed since (buy another
-         licence then), on a term, at an emergency's price (R13) and under a trustee's mandate (R21), when the licence
-         cannot be used, when its record was replaced or destroyed (R35), when the licensee is frozen, and when its
+         licence then), on a term, at an emergency's price (R13), of a licence that a passkey approved (R10), under a
+         trustee's mandate (R21), when the licence cannot be used, when its record was replaced or destroyed (R35), when the licensee is frozen, and when its
          deposit is too small.
     """
     rate: uint256 = rates._require_open()
@@ -123,10 +124,11 @@ def top_up(ref: IDataMarket.LicenceRef, units: uint256):
     self._require_usable(word)
     share: uint256 = consents._require_live(ref.consent) >> consents._SHARE_AT
     assert (staticcall links.REGISTRY.terms(ref.record)).live, "licence: record is not attested"
-    # An urgent one neither: an emergency's price would be had for years after it. Nor one of a trustee, who
-    # would not be paid.
+    # An urgent one neither: an emergency's price would be had for years after it. Nor one whose units a passkey
+    # approved (R10), nor one of a trustee, who would not be paid.
     assert (
-        self._flags(word) & (_FORM | _URGENT) == METERED and share != consents.TRUST_SHARE
+        self._flags(word) & (_FORM | _URGENT | _APPROVED) == METERED
+        and share != consents.TRUST_SHARE
     ), "licence: it takes no more units"
     assert rates._epoch(rate) == self._epoch(word), "licence: the rates have changed"
     assert units != 0 and units <= _NUMBER - self._a(word), "licence: units out of range"
@@ -251,7 +253,7 @@ def window() -> uint256:
 def licence_word(id: bytes32) -> uint256:
     """
     @notice What is stored of a licence: price (10^9 base units) 64, end 40, rates epoch 16, flags 16 (form 2,
-            suspended 1, closed 1, urgent 1), then for a fixed term start 40, settled up to 40; for a metered one units
+            suspended 1, closed 1, urgent 1, approved by a passkey 1), then for a fixed term start 40, settled up to 40; for a metered one units
             prepaid 40, used 40, settled 40; lowest bits first. Zero for an unknown one.
     """
     return self._licences[id]
@@ -347,7 +349,14 @@ def _buy(
         (price // _GRAIN)
         | (order.end << _END_AT)
         | (rates._epoch(rate) << _EPOCH_AT)
-        | ((order.form | (convert(order.urgent, uint256) * _URGENT)) << _FLAGS_AT)
+        | (
+            (
+                order.form
+                | (convert(order.urgent, uint256) * _URGENT)
+                | (convert(consent.tier >= _HIGHLY_SENSITIVE, uint256) * _APPROVED)
+            )
+            << _FLAGS_AT
+        )
     )
     if order.form == METERED:
         packed |= units << _A_AT

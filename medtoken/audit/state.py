@@ -331,6 +331,7 @@ def _licences(ledger: Ledger, now: int) -> Iterator[Claim]:
         yield Claim(7, "R12", name, "balanceOf", (account,), book.balances.get(account, 0))
     for licence, bought in ledger.market.licences.items():
         shown = asdict(bought.word)
+        del shown["approved"]  # how it was bought: the view tells what it is good for
         yield Claim(7, "R12", "LicenceView", "licence", (licence,), shown)
         stated = ledger.destructions.statements.get(licence, bytes(32))
         yield Claim(7, "R35", "LicenceView", "destruction", (licence,), stated)

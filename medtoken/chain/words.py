@@ -338,6 +338,7 @@ class LicenceWord:
     suspended: bool = False
     closed: bool = False
     urgent: bool = False  # bought at an emergency's price
+    approved: bool = False  # by the patient's passkey, with these units and no more
     start: int = 0
     units: int = 0
     used: int = 0
@@ -351,7 +352,8 @@ class LicenceWord:
         ("suspended", 1),
         ("closed", 1),
         ("urgent", 1),
-        ("", 11),
+        ("approved", 1),
+        ("", 10),
         ("a", 40),  # term: start; metered: units prepaid
         ("b", 40),  # term: settled up to; metered: units used
         ("c", 40),  # metered: units settled
@@ -375,6 +377,7 @@ class LicenceWord:
             "suspended": self.suspended,
             "closed": self.closed,
             "urgent": self.urgent,
+            "approved": self.approved,
         }
         return _pack(self.layout, {**values, "a": a, "b": b, "c": c})
 

@@ -74,8 +74,6 @@ def deploy(
         seats=context.seats(seats),
         governed=governed,
     )
-    if loaded.operator is None and not governed:
-        raise BadInput("A deployment has an operator, or else it is governed from the start.")
     if plan_only:
         _show(context, loaded, wallet.address)
         return

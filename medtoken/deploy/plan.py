@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from eth_utils import to_checksum_address
+from eth_utils import is_address, to_checksum_address
 
 from medtoken.chain.abi import abi
 from medtoken.deploy.roles import (
@@ -202,54 +202,63 @@ def load_params(
         if unknown:
             raise BadInput(f"no deployment knows the role {', '.join(sorted(unknown))}.")
         params = Params(
-            timelock_delay=int(data["timelock"]["delay"]),
-            rates={k: int(data["rates"][k]) for k in ("provider", "annotator", "platform", "levy")},
-            cap=int(data["usage_token"]["cap"]),
-            ceiling=int(data["treasury"]["ceiling"]),
-            burn_share=int(data["treasury"]["burn_share"]),
-            min_quality=int(data["registry"]["min_quality"]),
-            coefficients=tuple(int(v) for v in data["registry"]["coefficients"]),
-            references=tuple(int(v) for v in data["tariff"]["references"]),
-            factors=tuple(int(data["tariff"][name]) for name in FACTORS),
-            window=int(data["market"]["voucher_window"]),
+            timelock_delay=_number(data["timelock"]["delay"]),
+            rates={
+                k: _number(data["rates"][k]) for k in ("provider", "annotator", "platform", "levy")
+            },
+            cap=_number(data["usage_token"]["cap"]),
+            ceiling=_number(data["treasury"]["ceiling"]),
+            burn_share=_number(data["treasury"]["burn_share"]),
+            min_quality=_number(data["registry"]["min_quality"]),
+            coefficients=tuple(_number(v) for v in data["registry"]["coefficients"]),
+            references=tuple(_number(v) for v in data["tariff"]["references"]),
+            factors=tuple(_number(data["tariff"][name]) for name in FACTORS),
+            window=_number(data["market"]["voucher_window"]),
             auction=(
-                int(data["auction"]["increment"]),
-                int(data["auction"]["extension"]),
-                int(data["auction"]["patience"]),
+                _number(data["auction"]["increment"]),
+                _number(data["auction"]["extension"]),
+                _number(data["auction"]["patience"]),
             ),
-            discounts=tuple((int(n), int(bps)) for n, bps in data["basket"]["discounts"]),
-            royalty_rate=int(data["royalty"]["rate"]),
-            royalty_window=int(data["royalty"]["challenge_window"]),
-            storage={k: int(data["storage"][k]) for k in STORAGE_RULES},
-            bonuses=tuple((int(n), int(bps)) for n, bps in data["storage"]["bonuses"]),
-            donation=int(data["rewards"]["donation"]),
-            least_use=int(data["rewards"]["least_use"]),
-            badge_threshold=int(data["rewards"]["badge_threshold"]),
-            bond=int(data["disputes"]["bond"]),
-            dispute_window=int(data["disputes"]["window"]),
-            asset=(int(data["asset"]["share"]), int(data["asset"]["challenge_window"])),
-            cover_term=int(data["cover"]["term"]),
-            passkey_delay=int(data["passkeys"]["delay"]),
+            discounts=tuple((_number(n), _number(bps)) for n, bps in data["basket"]["discounts"]),
+            royalty_rate=_number(data["royalty"]["rate"]),
+            royalty_window=_number(data["royalty"]["challenge_window"]),
+            storage={k: _number(data["storage"][k]) for k in STORAGE_RULES},
+            bonuses=tuple((_number(n), _number(bps)) for n, bps in data["storage"]["bonuses"]),
+            donation=_number(data["rewards"]["donation"]),
+            least_use=_number(data["rewards"]["least_use"]),
+            badge_threshold=_number(data["rewards"]["badge_threshold"]),
+            bond=_number(data["disputes"]["bond"]),
+            dispute_window=_number(data["disputes"]["window"]),
+            asset=(_number(data["asset"]["share"]), _number(data["asset"]["challenge_window"])),
+            cover_term=_number(data["cover"]["term"]),
+            passkey_delay=_number(data["passkeys"]["delay"]),
             research=(
-                int(data["research"]["seats"]),
-                int(data["research"]["share"]),
-                tuple(int(v) for v in data["research"]["rewards"]),
+                _number(data["research"]["seats"]),
+                _number(data["research"]["share"]),
+                tuple(_number(v) for v in data["research"]["rewards"]),
             ),
             research_budget=(
-                int(data["research"]["budget"]),
-                int(data["research"]["period"]),
-                int(data["research"]["length"]),
+                _number(data["research"]["budget"]),
+                _number(data["research"]["period"]),
+                _number(data["research"]["length"]),
             ),
-            governor={k: int(data["governor"][k]) for k in GOVERNOR_RULES},
+            governor={k: _number(data["governor"][k]) for k in GOVERNOR_RULES},
             operator=operator,
             platform=platform,
             people=dict(people),
             seats=tuple((account, int(chamber)) for account, chamber in seats),
         )
-    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(f"the parameters {network} cannot be read: {error}") from None
-    if (operator is not None and int(operator, 16) == 0) or int(platform, 16) == 0:
+    for account in (operator, platform, *people.values()):
+        if account is not None and not is_address(account):
+            raise BadInput(f"{account} is not an address.")
+    if ZERO_ADDRESS in (operator, platform):
         raise BadInput("A deployment needs an operator and a platform account.")
+    if ZERO_ADDRESS in people.values():
+        raise BadInput("Nobody can act as the zero address: leave the office out.")
+    if operator is None and not governed:
+        raise BadInput("A deployment has an operator, or else it is governed from the start.")
     if operator is not None and seats:
         raise BadInput("An operator seats the council when it hands over to the governor.")
     if len(params.coefficients) != KINDS or len(params.references) != KINDS:
@@ -272,8 +281,21 @@ def _read(network: str) -> dict[str, Any]:
         raise ValueError(f"{base} is not one of {', '.join(_BASES)}")
     merged = _read(base)
     for name, values in data.items():
+        # A slip of the pen would leave the base's value in force, unseen.
+        known = {"operator", "platform", *PEOPLE} if name == "offices" else merged[name].keys()
+        for key in values.keys() - known:
+            raise ValueError(f"nothing is called {key} in [{name}]")
         merged[name] = {**merged.get(name, {}), **values}
     return merged
+
+
+def _number(value: Any) -> int:
+    """A whole number, as TOML's or as text. Raises ValueError on anything else, and below zero."""
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
+    raise ValueError(f"{value!r} is no whole number")
 
 
 def build_plan(params: Params, deployer: str) -> list[Step]:

@@ -70,8 +70,8 @@ class Deployment:
                     f"The deployment record {path} has format {data['format']}, not {FORMAT}."
                 )
             contracts = {c["name"]: DeployedContract(**c) for c in data["contracts"]}
-            if not contracts:
-                raise ValueError("no contract")
+            if not contracts or not all(isinstance(c.tx, str) for c in contracts.values()):
+                raise ValueError("no contract, or one without its transaction")
             offices = {k: str(to_checksum_address(v)) for k, v in data.get("offices", {}).items()}
             return cls(int(data["chain_id"]), data["network"], data["deployer"], contracts, offices)
         except FileNotFoundError:

@@ -218,6 +218,7 @@ DAMAGE: dict[str, Damage] = {
     "a market less": lambda data: _changed(data, "DataMarket", None),
     "an address that is none": lambda data: _changed(data, "DataMarket", {"address": "0x12"}),
     "an address that is no text": lambda data: _changed(data, "UsageToken", {"address": 5}),
+    "a transaction that is no text": lambda data: _changed(data, "Treasury", {"tx": None}),
     "a block that is no number": lambda data: _changed(data, "AccessManager", {"block": "x"}),
 }
 

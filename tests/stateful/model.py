@@ -1034,6 +1034,7 @@ class Licence:
     suspended: bool = False
     closed: bool = False
     urgent: bool = False
+    approved: bool = False
 
     def earned(self, until: int) -> int:
         """What it has earned in all, when time stops for it at ``until``."""
@@ -1397,6 +1398,7 @@ class Market(Book):
             levy=levy,
             mark=0 if metered else self.now,
             urgent=order["urgent"],
+            approved=terms.tier >= 3,
         )
         return ref.id
 
@@ -1497,7 +1499,7 @@ class Market(Book):
             *self._dead(ref.consent),
             (not self.model.registry.records[ref.record].live, "licence: record is not attested"),
             (
-                not metered or found.urgent or self._trusted(ref),
+                not metered or found.urgent or found.approved or self._trusted(ref),
                 "licence: it takes no more units",
             ),
             (found.epoch != len(self.epochs), "licence: the rates have changed"),
@@ -1712,7 +1714,8 @@ def _licence_word(licence: Licence) -> int:
         (licence.suspended, 1),
         (licence.closed, 1),
         (licence.urgent, 1),
-        (0, 11),
+        (licence.approved, 1),
+        (0, 10),
         *((mark, 40) for mark in marks),
     )
 

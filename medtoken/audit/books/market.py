@@ -435,6 +435,8 @@ class MarketBook(Book):
             )
         # What it should have cost cannot be told when consent or record are missing: a violation.
         price = self._price(name, args, 1 if metered else units)
+        consent = self.consents.get(ref.consent)
+        terms = consent.terms if consent else None
         word = LicenceWord(
             form=args["form"],
             price=args["price"] if price is None else price,
@@ -444,6 +446,7 @@ class MarketBook(Book):
             units=units if metered else 0,
             settled=start,
             urgent=args["urgent"],
+            approved=terms is not None and terms.tier >= _HIGHLY_SENSITIVE,
         )
         levy = rules.levy(self.rates, word.paid)
         journal.expect(2, "R15", f"paid for {name}", word.paid, args["paid"])
@@ -646,6 +649,7 @@ class MarketBook(Book):
             (not word.closed and journal.before(word.end), "R12", "was topped up after it ended"),
             (not word.suspended, "R31", "was topped up while it was suspended"),
             (not word.urgent, "R13", "was topped up at an emergency's price"),
+            (not word.approved, "R10", "was topped up past what the patient's passkey approved"),
             (
                 consent is None or consent.word.patient_share != rules.TRUST_SHARE,
                 "R21",

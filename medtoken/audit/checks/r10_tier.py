@@ -1,10 +1,11 @@
 """R10: no licence is sold above the tier that the patient consented to, and none without what its
 tier asks.
 
-Events: LicenceBought, ConsentGranted, RecordRegistered, LicenceApproved. The record's tier is at most
+Events: LicenceBought, LicenceToppedUp, ConsentGranted, RecordRegistered, LicenceApproved. The record's tier
+is at most
 the consent's; under a consent to highly sensitive data the consent's patient had approved before, and
-until then or later, this very order of this licensee, at this price or a higher one. A violation shows
-the tiers.
+until then or later, this very order of this licensee, at this price or a higher one, and no unit more is
+bought for it. A violation shows the tiers.
 """
 
 import ibis
@@ -30,7 +31,19 @@ def violations(history: b.History) -> ir.Table:
     rows = b.matched(rows, drafts, {"record": "record"}, tier="draft_tier")
     rows = b.matched(rows, _approved(history, rows), {"at": "bought_at"}, approved="approved")
     shown = {"subject": rows.licence, "parties": [rows.licensee]}
+    more = history("data_market", "licence_topped_up")
+    bought = rows.select("licence", "licensee", "allowed")
+    more = b.matched(more, bought, {"licence": "licence"}, licensee="licensee", allowed="allowed")
     return b.stack(
+        b.broken(
+            more,
+            more.allowed < int(Tier.HIGHLY_SENSITIVE),
+            "units that the patient's passkey did not approve",
+            expected=int(Tier.HIGHLY_SENSITIVE) - 1,
+            found=more.allowed,
+            subject=more.licence,
+            parties=[more.licensee],
+        ),
         b.broken(
             rows,
             rows.tier <= rows.allowed,

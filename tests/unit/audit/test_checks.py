@@ -499,6 +499,19 @@ def test_money_that_came_while_the_market_was_paused(bench: Bench) -> None:
     assert hit["subject"] == "licence bought"
 
 
+def test_units_that_a_passkey_did_not_approve(bench: Bench) -> None:
+    """R10: what is topped up after an approval was never approved."""
+    approvals = bench.rows("passkeys_licence_approved")
+    records = {row["order_record"] for row in approvals}
+    bought = bench.rows("data_market_licence_bought")
+    licence = next(row for row in bought if row["record"] in records)["licence"]
+    rows = bench.rows("data_market_licence_topped_up")
+    rows[0]["licence"] = licence
+    found = bench.planted("r10_tier", "data_market_licence_topped_up", rows)
+    assert [row["subject"] for row in found] == ["0x" + licence.hex()]
+    assert (found[0]["expected"], found[0]["found"]) == ("2", "3")
+
+
 def test_a_stake_that_came_while_the_disputes_were_paused(bench: Bench) -> None:
     """R29: what is staked is money in; what is taken back of a stake is not."""
     stakes = bench.rows("quality_disputes_stake_changed")

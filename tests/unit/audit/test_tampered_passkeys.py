@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from support.histories import insert, named
 from support.world import DAY
@@ -27,6 +29,20 @@ def test_the_story_leaves_what_the_rules_give(honest) -> None:
 def test_a_licence_without_its_approval(honest, at) -> None:
     events = honest.without(honest.find("LicenceApproved", at))
     named(honest, events, 4, "R10", LACKS)
+
+
+def test_units_that_nobody_approved(honest) -> None:
+    order = honest.events[honest.find("LicenceApproved")].args["order"]
+    at = next(
+        i
+        for i, e in enumerate(honest.events)
+        if e.event == "LicenceBought" and e.args["record"] == order["record"]
+    )
+    bought, more = honest.events[at], honest.events[honest.find("LicenceToppedUp")]
+    told = more.args | {"licence": bought.args["licence"]}
+    told = replace(bought, event=more.event, args=told, index=bought.index + 1)
+    events = [*honest.events[: at + 1], told, *honest.events[at + 1 :]]
+    named(honest, events, 4, "R10", "topped up past what the patient's passkey approved")
 
 
 @pytest.mark.parametrize(

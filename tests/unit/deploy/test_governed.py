@@ -24,6 +24,7 @@ def params(operator: str | None = None) -> Params:
         platform=Actor("platform"),
         people={name: Actor(name) for name in PEOPLE},
         seats=[(SEAT, Chamber.USERS)],
+        governed=operator is None,
     )
 
 

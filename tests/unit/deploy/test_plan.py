@@ -198,6 +198,14 @@ def test_offices_stand_in_a_file_and_are_given_with_the_command(tmp_path: Path) 
         'base = "devnet"\noffices = 1\n',
         'base = "devnet"\n[offices]\noperator = "nobody"\n',
         'base = "devnet"\nrates = 1\n',
+        'base = "devnet"\n[timelok]\ndelay = 172800\n',
+        'base = "devnet"\n[timelock]\ndelays = 172800\n',
+        'base = "devnet"\n[timelock]\ndelay = 0.5\n',
+        'base = "devnet"\n[timelock]\ndelay = -5\n',
+        'base = "devnet"\n[timelock]\ndelay = inf\n',
+        'base = "devnet"\n[timelock]\ndelay = true\n',
+        'base = "devnet"\n[offices]\nemperor = "0x1111111111111111111111111111111111111111"\n',
+        'offices = ["x"]\n',
     ],
 )
 def test_a_file_that_builds_on_nothing_or_names_nobody_is_refused(
@@ -210,12 +218,27 @@ def test_a_file_that_builds_on_nothing_or_names_nobody_is_refused(
 @pytest.mark.parametrize("operator", [str(OPERATOR), None])
 def test_the_gas_of_every_step_was_measured(operator: str | None) -> None:
     params = load_params(
-        "devnet", operator=operator, platform=PLATFORM, people=dict.fromkeys(PEOPLE, OPERATOR)
+        "devnet",
+        operator=operator,
+        platform=PLATFORM,
+        people=dict.fromkeys(PEOPLE, OPERATOR),
+        governed=operator is None,
     )
     steps = build_plan(params, DEPLOYER)
     missing = {kind for step in steps for kind in kinds(step)} - measured().keys()
     assert not missing, "run `make deploy-gas`"
     assert gas_of(steps) == sum(gas_of([step]) for step in steps) > 50_000_000
+
+
+def test_nobody_deploys_without_anybody_who_proposes(tmp_path: Path) -> None:
+    text = r"^A deployment has an operator, or else it is governed from the start\.$"
+    path = _written(tmp_path, f'base = "devnet"\n[offices]\nplatform = "{PLATFORM}"\n')
+    with pytest.raises(BadInput, match=text):
+        load_params(path, operator=None, platform=None, people={})
+    with pytest.raises(BadInput, match=r"^alice is not an address\.$"):
+        load_params(path, operator="alice", platform=None, people={})
+    with pytest.raises(BadInput, match=r"^Nobody can act as the zero address"):
+        load_params(path, operator=OPERATOR, platform=None, people={"guardian": ZERO})
 
 
 def test_every_parameter_that_ships_carries_its_reason() -> None:

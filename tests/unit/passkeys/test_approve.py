@@ -36,6 +36,17 @@ def buy(world: World, consent: Consent, order: dict[str, Any], sender: str | Non
     world.market.buy_licence(order, consent.values(), [], sender=buyer)
 
 
+def test_no_unit_more_than_was_approved_is_bought(enrolled: World) -> None:
+    world = enrolled
+    consent, order = sensitive(world, form=2, units=5)
+    world.approve(world.approval(consent, order), PHONE)
+    buy(world, consent, order)
+    licensee = str(world.people.licensee)
+    ref = {"consent": consent.struct_hash(), "record": consent.records, "licensee": licensee}
+    with reverts("licence: it takes no more units"):
+        world.market.top_up(ref | {"salt": order["salt"]}, 1, sender=licensee)
+
+
 def test_what_was_approved_is_bought_once(enrolled: World) -> None:
     world = enrolled
     consent, order = sensitive(world)
