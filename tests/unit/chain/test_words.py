@@ -86,7 +86,7 @@ def test_a_licence_lies_where_the_contract_puts_it(data: st.DataObject, form: in
         (EarningsWord, 1 << 192),
         (RatesWord, 1 << 81),
         (Facts, 1 << 254),
-        (LicenceWord, METERED << 120 | 1 << 125),
+        (LicenceWord, METERED << 120 | 1 << 126),
         (LicenceWord, FIXED << 120 | 1 << 216),
         (LicenseeWord, 1 << 256),
     ],
