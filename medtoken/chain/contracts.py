@@ -460,15 +460,39 @@ class QualityDisputes(_Contract):
         return self.send(wallet, "withdraw", key=key)
 
 
-class DataMarket(_Contract):
-    """Consents, licences, money (R8, R9, R12, R13, R15)."""
+class PayingContract(_Contract):
+    """One that credits accounts, and pays them out by their signature over Withdrawal."""
 
-    name = "DataMarket"
+    _credited = "balance_word"
 
     @property
     def domain(self) -> Domain:
-        """The EIP-712 domain that signatures for this market bind to."""
+        """The EIP-712 domain that signatures for this contract bind to."""
         return Domain(self._node.chain_id, self.address)
+
+    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
+        """What was credited to an account and not paid out, and its next nonce."""
+        return EarningsWord.unpack(int(self.read(self._credited, account, block=block)))
+
+    def withdraw(
+        self,
+        wallet: Wallet,
+        account: str,
+        to: str,
+        amount: int,
+        deadline: int,
+        signature: bytes,
+        key: str | None = None,
+    ) -> Receipt:
+        """Bring a signed withdrawal to the chain."""
+        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
+
+
+class DataMarket(PayingContract):
+    """Consents, licences, money (R8, R9, R12, R13, R15)."""
+
+    name = "DataMarket"
+    _credited = "earnings_word"
 
     # consents
 
@@ -523,10 +547,6 @@ class DataMarket(_Contract):
         """A licensee's deposit, groups, region and flags."""
         return LicenseeWord.unpack(int(self.read("licensee_word", account, block=block)))
 
-    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
-        """What an account earned and has not withdrawn, and its next withdrawal nonce."""
-        return EarningsWord.unpack(int(self.read("earnings_word", account, block=block)))
-
     def set_licensee(
         self,
         wallet: Wallet,
@@ -554,19 +574,6 @@ class DataMarket(_Contract):
         """Prepay from the wallet's own DUT, permit included."""
         args = (wallet.address, amount, deadline, *permit)
         return self.send(wallet, "deposit_with_permit", *args, key=key)
-
-    def withdraw(
-        self,
-        wallet: Wallet,
-        account: str,
-        to: str,
-        amount: int,
-        deadline: int,
-        signature: bytes,
-        key: str | None = None,
-    ) -> Receipt:
-        """Bring a signed withdrawal to the chain."""
-        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
 
     # licences
 
@@ -703,32 +710,6 @@ class Membership:
     account: str
     weight: int
     proof: list[bytes]
-
-
-class PayingContract(_Contract):
-    """One that credits accounts, and pays them out by their signature over Withdrawal."""
-
-    @property
-    def domain(self) -> Domain:
-        """The EIP-712 domain that withdrawals from this contract bind to."""
-        return Domain(self._node.chain_id, self.address)
-
-    def earnings(self, account: str, block: int | None = None) -> EarningsWord:
-        """What was credited to an account and not paid out."""
-        return EarningsWord.unpack(int(self.read("balance_word", account, block=block)))
-
-    def withdraw(
-        self,
-        wallet: Wallet,
-        account: str,
-        to: str,
-        amount: int,
-        deadline: int,
-        signature: bytes,
-        key: str | None = None,
-    ) -> Receipt:
-        """Bring a signed withdrawal to the chain."""
-        return self.send(wallet, "withdraw", account, to, amount, deadline, signature, key=key)
 
 
 class RoyaltyVault(PayingContract):
@@ -1118,7 +1099,6 @@ class InstitutionToken(_Contract):
 
 
 # Contracts that credit accounts, and pay out against the account's signature over Withdrawal.
-Purse = DataMarket | RoyaltyVault | PayingContract
 
 
 class PayoutRelay(_Contract):
@@ -1129,7 +1109,7 @@ class PayoutRelay(_Contract):
     def withdraw_many(
         self,
         wallet: Wallet,
-        purse: Purse,
+        purse: PayingContract,
         signed: Sequence[tuple[Withdrawal, bytes]],
         key: str | None = None,
     ) -> Receipt:

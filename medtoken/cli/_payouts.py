@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from medtoken.chain.contracts import Purse
+from medtoken.chain.contracts import PayingContract
 from medtoken.cli._context import Context, dut
 from medtoken.parties import Patient, Relay
 
 
 def pay_out(
-    context: Context, purse: Purse, earner: str, amount: int | None, to: str | None
+    context: Context, purse: PayingContract, earner: str, amount: int | None, to: str | None
 ) -> None:
     """Have ``amount`` base units (None: everything) of ``earner``'s wallet paid to it, or ``to``."""
     signer = Patient(context.suite, context.wallet(earner))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -19,6 +20,7 @@ from medtoken.parties import Licensee
 from medtoken.parties.licensee import Bought, earned_now
 from medtoken.vocabulary import Form
 
+F = TypeVar("F", bound=Callable[..., Any])
 _FILE_MOST = 1 << 20
 _FORMS = {form.name.lower().replace("_", "-"): form for form in Form}
 
@@ -64,55 +66,74 @@ def reclaim(context: Context, amount: int) -> None:
     )
 
 
+def _order_options(command: F) -> F:
+    """What is ordered: the record, the consent, the form, units, days, purposes, price, voucher key."""
+    for option in reversed(
+        [
+            click.argument("record_id", metavar="RECORD", type=WORD),
+            click.option(
+                "--consent",
+                "consent_id",
+                type=WORD,
+                required=True,
+                help="The consent to buy under.",
+            ),
+            click.option(
+                "--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS))
+            ),
+            click.option(
+                "--units", default=0, show_default=True, help="Metered: calls or MB to prepay."
+            ),
+            click.option(
+                "--days", default=90, show_default=True, help="How long; never beyond the consent."
+            ),
+            click.option(
+                "--purpose",
+                "purposes",
+                multiple=True,
+                required=True,
+                help="One DUO purpose, and each condition undertaken. Repeat for each.",
+            ),
+            click.option(
+                "--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each."
+            ),
+            click.option(
+                "--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote."
+            ),
+            click.option(
+                "--voucher-key", help="Metered: address or wallet whose vouchers count (R14)."
+            ),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def _asked(context: Context, order: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of ``Licensee.buy`` and ``Licensee.request`` that the options give."""
+    voucher_key = order["voucher_key"]
+    kept = ("units", "days", "purposes", "diseases", "max_price")
+    return {
+        "record": order["record_id"],
+        "consent": order["consent_id"],
+        "form": _FORMS[order["form"]],
+        **{name: order[name] for name in kept},
+        "signer": context.address(voucher_key) if voucher_key else None,
+        "key": context.intent(),
+    }
+
+
 @licence.command()
-@click.argument("record_id", metavar="RECORD", type=WORD)
-@click.option("--consent", "consent_id", type=WORD, required=True, help="The consent to buy under.")
-@click.option("--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS)))
-@click.option("--units", default=0, show_default=True, help="Metered: calls or MB to prepay.")
-@click.option("--days", default=90, show_default=True, help="How long; never beyond the consent.")
-@click.option(
-    "--purpose",
-    "purposes",
-    multiple=True,
-    required=True,
-    help="One DUO purpose, and each condition undertaken. Repeat for each.",
-)
-@click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
-@click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
-@click.option("--voucher-key", help="Metered: address or wallet whose vouchers count (R14).")
+@_order_options
 @click.option("--research", type=AMOUNT, default="0", help="RT that pay a part of the price (R4).")
 @common
-def buy(
-    context: Context,
-    record_id: bytes,
-    consent_id: bytes,
-    form: str,
-    units: int,
-    days: int,
-    purposes: Sequence[str],
-    diseases: Sequence[str],
-    max_price: int | None,
-    voucher_key: str | None,
-    research: int,
-) -> None:  # fmt: skip
+def buy(context: Context, research: int, **order: Any) -> None:
     """License RECORD from the deposit (as the licensee). Buying signs the data-use commitment.
 
     What a trustee manages is bought of the trustee, whose 15 % come on top.
     """
     licensee = Licensee(context.suite, context.wallet("pharma"))
-    bought = licensee.buy(
-        record_id,
-        consent_id,
-        form=_FORMS[form],
-        purposes=purposes,
-        diseases=diseases,
-        days=days,
-        units=units,
-        max_price=max_price,
-        signer=context.address(voucher_key) if voucher_key else None,
-        research=research,
-        key=context.intent(),
-    )
+    bought = licensee.buy(research=research, **_asked(context, order))
     _told(context, bought, research)
 
 
@@ -132,53 +153,18 @@ def _told(context: Context, bought: Bought, research: int = 0) -> None:
 
 
 @licence.command()
-@click.argument("record_id", metavar="RECORD", type=WORD)
-@click.option("--consent", "consent_id", type=WORD, required=True, help="The consent to buy under.")
-@click.option("--form", default="fixed-term", show_default=True, type=click.Choice(list(_FORMS)))
-@click.option("--units", default=0, show_default=True, help="Metered: calls or MB to prepay.")
-@click.option("--days", default=90, show_default=True, help="How long; never beyond the consent.")
-@click.option(
-    "--purpose",
-    "purposes",
-    multiple=True,
-    required=True,
-    help="One DUO purpose, and each condition undertaken. Repeat for each.",
-)
-@click.option("--disease", "diseases", multiple=True, help="Disease code for DS. Repeat for each.")
-@click.option("--max-price", type=AMOUNT, help="Most to pay for a unit; default: today's quote.")
-@click.option("--voucher-key", help="Metered: address or wallet whose vouchers count (R14).")
+@_order_options
 @common
-def request(
-    context: Context,
-    record_id: bytes,
-    consent_id: bytes,
-    form: str,
-    units: int,
-    days: int,
-    purposes: Sequence[str],
-    diseases: Sequence[str],
-    max_price: int | None,
-    voucher_key: str | None,
-) -> None:  # fmt: skip
+def request(context: Context, **order: Any) -> None:
     """Ask the patient to approve a licence of RECORD by passkey: for highly sensitive data (R10)."""
     licensee = Licensee(context.suite, context.wallet("pharma"))
-    order = licensee.request(
-        record_id,
-        consent_id,
-        form=_FORMS[form],
-        purposes=purposes,
-        diseases=diseases,
-        days=days,
-        units=units,
-        max_price=max_price,
-        signer=context.address(voucher_key) if voucher_key else None,
-        key=context.intent(),
-    )
+    asked = _asked(context, order)
+    consent, sent = asked["consent"], licensee.request(**asked)
     passkeys = Passkeys(context.suite.node, context.suite.deployment)
-    number = passkeys.number_of(consent_id, licensee.address, order)
+    number = passkeys.number_of(consent, licensee.address, sent)
     context.done(
-        {"consent": hexed(consent_id), "request": number, "end": order.end},
-        f"Request {number} under the consent {hexed(consent_id)} waits for the patient's passkey.",
+        {"consent": hexed(consent), "request": number, "end": sent.end},
+        f"Request {number} under the consent {hexed(consent)} waits for the patient's passkey.",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from medtoken import vocabulary
-from medtoken.chain.contracts import Purse, Suite
+from medtoken.chain.contracts import PayingContract, Suite
 from medtoken.chain.node import Wallet
 from medtoken.errors import BadInput, InsufficientFunds
 from medtoken.messages import Consent, Revocation, Withdrawal
@@ -93,12 +93,14 @@ class Patient:
         consent.check(now)
         return consent
 
-    def sign(self, message: Consent | Revocation | Withdrawal, purse: Purse | None = None) -> bytes:
+    def sign(
+        self, message: Consent | Revocation | Withdrawal, purse: PayingContract | None = None
+    ) -> bytes:
         """Sign a message for this deployment's market, or for another purse; 65 bytes."""
         return message.sign(self._wallet.key, (purse or self._suite.market).domain)
 
     def withdrawal(
-        self, amount: int | None = None, to: str | None = None, purse: Purse | None = None
+        self, amount: int | None = None, to: str | None = None, purse: PayingContract | None = None
     ) -> Withdrawal:
         """Draw up a withdrawal of ``amount`` base units (None: everything) to ``to`` (None: oneself).
 

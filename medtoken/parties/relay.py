@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from medtoken.chain.contracts import Purse, Suite
+from medtoken.chain.contracts import PayingContract, Suite
 from medtoken.chain.node import Receipt, Wallet
 from medtoken.chain.passkeys import Passkeys
 from medtoken.errors import InvalidSignature
@@ -65,7 +65,7 @@ class Relay:
         withdrawal: Withdrawal,
         signature: bytes,
         *,
-        purse: Purse | None = None,
+        purse: PayingContract | None = None,
         key: str | None = None,
     ) -> dict[str, Any]:
         """Bring a withdrawal from the market, or from another ``purse``: the royalty vault.
@@ -113,7 +113,7 @@ class Relay:
         self,
         signed: Sequence[tuple[Withdrawal, bytes]],
         *,
-        purse: Purse | None = None,
+        purse: PayingContract | None = None,
         key: str | None = None,
     ) -> list[dict[str, Any]]:
         """Bring up to 20 withdrawals from one purse in one transaction.
@@ -125,7 +125,7 @@ class Relay:
         receipt = self._suite.payouts.withdraw_many(self._wallet, purse, signed, key=key)
         return [event.args for event in purse.events(receipt.logs, "Withdrawn")]
 
-    def _paid_before(self, withdrawal: Withdrawal, purse: Purse) -> dict[str, Any] | None:
+    def _paid_before(self, withdrawal: Withdrawal, purse: PayingContract) -> dict[str, Any] | None:
         """The n-th withdrawal of the account, if it is this one."""
         topic = bytes(12) + bytes.fromhex(withdrawal.account.removeprefix("0x"))
         paid = purse.find("Withdrawn", topic)
