@@ -23,7 +23,7 @@ from medtoken.chain.contracts import (
     LicenceRef,
     Lineage,
     Order,
-    Purse,
+    PayingContract,
     Scores,
     SignedVoucher,
     Source,
@@ -494,13 +494,15 @@ class Bench:
             raise RuntimeError("somebody was not paid out")
         return self._cost(receipt), parts
 
-    def _signed(self, purse: Purse, wallet: Wallet, amount: int) -> tuple[Withdrawal, bytes]:
+    def _signed(
+        self, purse: PayingContract, wallet: Wallet, amount: int
+    ) -> tuple[Withdrawal, bytes]:
         deadline = self.suite.node.head().timestamp + 3600
         nonce = purse.earnings(wallet.address).nonce
         message = Withdrawal(wallet.address, wallet.address, amount, nonce, deadline)
         return message, message.sign(wallet.key, purse.domain)
 
-    def _withdraw(self, purse: Purse, wallet: Wallet, amount: int) -> Receipt:
+    def _withdraw(self, purse: PayingContract, wallet: Wallet, amount: int) -> Receipt:
         """By signature through the relay, for patients hold no ether."""
         message, signature = self._signed(purse, wallet, amount)
         relay, who = self.people["relay"], wallet.address

@@ -77,6 +77,10 @@ UNTOLD = {
     # when an operation was due: a week later no view tells done, withdrawn and lapsed apart (storage does)
     "AccessManager.OperationScheduled.schedule",
     "Tariff.EmergencyDeclared.until",
+    # a passkey that another took the place of, or that never counted
+    "Passkeys.PasskeyChanged.passkey.x",
+    "Passkeys.PasskeyChanged.passkey.y",
+    "Passkeys.PasskeyChanged.passkey.relyingParty",
     # what voters say beside their vote
     "MedGovernor.VoteCast.reason",
     "MedGovernor.VoteCastWithParams.params",
